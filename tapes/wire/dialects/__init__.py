@@ -1,0 +1,29 @@
+"""The dialects, and which of them reads what. A new one is a file, a line here, its rows in endpoints.py."""
+
+from __future__ import annotations
+
+from tapes.wire.dialects.anthropic import Anthropic
+from tapes.wire.dialects.base import Dialect
+from tapes.wire.dialects.raw import Raw
+
+DIALECTS: tuple[Dialect, ...] = (Anthropic(), Raw())
+
+
+def choose(method: str, host: str, path: str, content_type: str = "") -> Dialect:
+    """The dialect that is surest of such a request; raw when none is. `content_type` is the request's."""
+    path = path.partition("?")[0].rstrip("/")
+    name = host.rpartition("@")[2].lower()
+    if method.upper() not in ("POST", "GET"):
+        return by_name("raw")
+    return max(DIALECTS, key=lambda dialect: dialect.priority(name, path, content_type))
+
+
+def choose_url(method: str, url: str, content_type: str = "") -> Dialect:
+    """The same, for a whole URL."""
+    host, _, path = url.partition("://")[2].partition("/")
+    return choose(method, host, "/" + path, content_type)
+
+
+def by_name(name: str) -> Dialect:
+    """A dialect by its name. KeyError for one that is not here."""
+    return {dialect.name: dialect for dialect in DIALECTS}[name]

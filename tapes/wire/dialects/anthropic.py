@@ -1,0 +1,214 @@
+"""Anthropic's Messages API: requests, whole answers, event streams, errors, token counts.
+
+Also spoken behind Vertex AI and Bedrock, where the model stands in the path instead, and by gateways under
+any prefix.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tapes.wire.dialects.anthropic_blocks import read_content, read_message, read_usage, rest
+from tapes.wire.dialects.anthropic_stream import StreamReader, read_error
+from tapes.wire.dialects.base import Headers, ResponseReader, raw_message
+from tapes.wire.dialects.json_body import Loaded, load
+from tapes.wire.turns import (
+    Json,
+    Message,
+    ProviderError,
+    RequestReading,
+    ResponseReading,
+    ToolDecl,
+    TurnReading,
+    Unknown,
+    tail_start,
+)
+
+_PATHS = re.compile(
+    r"/v1/messages(/count_tokens)?$"
+    r"|/publishers/anthropic/models/[^/]+:(streamRaw|raw)Predict$"
+    r"|/model/[^/]*anthropic[^/]*/invoke$"
+)
+_READ = ("model", "stream", "system", "messages", "tools")
+_SNIFF = 16
+"""Bytes that tell JSON from an event stream, whatever the content type claims."""
+_STREAM_STARTS = (b"event:", b"data:", b"id:", b"retry:", b":")
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Anthropic:
+    """The Messages dialect."""
+
+    name: str = "anthropic"
+    version: int = 1
+
+    def priority(self, host: str, path: str, content_type: str) -> int:
+        if not _PATHS.search(path):
+            return 0
+        return 100 if host.partition(":")[0] == "api.anthropic.com" else 80
+
+    def read_request(self, body: bytes, headers: Headers = ()) -> RequestReading:
+        loaded = load(body)
+        raw = loaded.value
+        if not isinstance(raw, dict):
+            return RequestReading(messages=(raw_message(body),) if body else (), errors=(_unread(loaded),))
+        errors: list[str] = []
+        model, stream, tools = raw.get("model"), raw.get("stream"), raw.get("tools")
+        known = set(_READ)
+        known -= {"model"} if not isinstance(model, str) else set()
+        known -= {"stream"} if not isinstance(stream, bool) else set()
+        known -= {"tools"} if not isinstance(tools, list) else set()
+        return RequestReading(
+            model=model if isinstance(model, str) else "",
+            stream=stream is True,
+            system=read_content(raw.get("system")),
+            messages=tuple(_message(item, index, errors) for index, item in enumerate(_history(raw, errors))),
+            tools=tuple(_tool(item) for item in tools) if isinstance(tools, list) else (),
+            params=rest(raw, *known),
+            session_id=_session_id(raw.get("metadata")),
+            errors=tuple(errors),
+            problems=loaded.problems,
+        )
+
+    def read_turn(self, body: bytes) -> TurnReading:
+        loaded = load(body)
+        raw = loaded.value
+        if not isinstance(raw, dict):
+            return TurnReading(messages=((0, raw_message(body)),) if body else (), error=_unread(loaded))
+        errors: list[str] = []
+        history = _history(raw, errors)
+        start = tail_start([_role(item) for item in history])
+        messages = [(n, _message(item, n, errors)) for n, item in enumerate(history[start:], start)]
+        model = raw.get("model")
+        return TurnReading(model if isinstance(model, str) else "", tuple(messages), "; ".join(errors))
+
+    def response_reader(self, status: int, content_type: str) -> ResponseReader:
+        return Reader(status)
+
+
+class Reader:
+    """Looks at the first bytes, then reads a stream or a whole body."""
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+        self._body = bytearray()
+        self._stream: StreamReader | None = None
+        self._decided = False
+
+    def feed(self, data: bytes) -> None:
+        if self._stream is not None:
+            self._stream.feed(data)
+            return
+        self._body += data
+        if not self._decided and len(self._body.lstrip(_BLANK)) >= _SNIFF:
+            self._decide()
+
+    def finish(self) -> ResponseReading:
+        if not self._decided:
+            self._decide()
+        if self._stream is not None:
+            return self._stream.finish()
+        return read_whole(bytes(self._body), self._status)
+
+    def _decide(self) -> None:
+        self._decided = True
+        if self._body.lstrip(_BLANK).startswith(_STREAM_STARTS):
+            self._stream = StreamReader()
+            self._stream.feed(bytes(self._body))
+            self._body.clear()
+
+
+def read_whole(body: bytes, status: int) -> ResponseReading:
+    """An answer in one piece: a message, an error, a token count."""
+    if not body.strip():
+        return ResponseReading()
+    loaded = load(body)
+    match loaded.value:
+        case {"type": "error", "error": error}:
+            assert isinstance(loaded.value, dict)
+            request_id = loaded.value.get("request_id")
+            return ResponseReading(
+                error=read_error(error),
+                complete=True,
+                request_id=request_id if isinstance(request_id, str) else "",
+                problems=loaded.problems,
+                extra=rest(loaded.value, "type", "error", "request_id"),
+            )
+        case {"type": "message", "role": str(), "content": list()} as raw:
+            assert isinstance(raw, dict)
+            return _whole_message(raw, loaded.problems)
+        case {"input_tokens": int()} as raw:
+            return ResponseReading(usage=read_usage(raw), complete=True, problems=loaded.problems)
+        case _:
+            return _strange(body, status, loaded)
+
+
+def _whole_message(raw: dict[str, Json], problems: tuple[str, ...]) -> ResponseReading:
+    words = {name: value for name in ("model", "id", "stop_reason") if isinstance(value := raw.get(name), str)}
+    return ResponseReading(
+        model=words.get("model", ""),
+        id=words.get("id", ""),
+        message=Message(str(raw["role"]), read_content(raw["content"])),
+        stop_reason=words.get("stop_reason"),
+        usage=read_usage(raw.get("usage")),
+        complete=True,
+        problems=problems,
+        extra=rest(raw, "type", "role", "content", "usage", *(words.keys() | {"stop_reason"})),
+    )
+
+
+def _strange(body: bytes, status: int, loaded: Loaded) -> ResponseReading:
+    message = raw_message(body)
+    if loaded.error is None:
+        message = Message("", (Unknown(loaded.value),))
+    error = None
+    if status >= 400:  # a gateway's page
+        error = ProviderError(f"http {status}", body[:500].decode("utf-8", "replace").strip())
+    problem = loaded.error or "not a message"
+    return ResponseReading(
+        message=message, error=error, complete=loaded.error is None, problems=(*loaded.problems, problem)
+    )
+
+
+def _history(raw: dict[str, Json], errors: list[str]) -> list[Json]:
+    history = raw.get("messages")
+    if isinstance(history, list):
+        return history
+    errors.append("messages is no list")
+    return [] if history is None else [history]
+
+
+def _message(raw: Json, index: int, errors: list[str]) -> Message:
+    message = read_message(raw)
+    if message is None:
+        errors.append(f"message {index} is none")
+        return Message("", (Unknown(raw),))
+    return message
+
+
+def _role(raw: Json) -> str:
+    role = raw.get("role") if isinstance(raw, dict) else None
+    return role if isinstance(role, str) else ""
+
+
+def _tool(raw: Json) -> ToolDecl:
+    name = raw.get("name") if isinstance(raw, dict) else None
+    return ToolDecl(name if isinstance(name, str) else "", raw)
+
+
+def _unread(loaded: Loaded) -> str:
+    return loaded.error or "the body is no JSON object"
+
+
+def _session_id(metadata: Json) -> str | None:
+    """Claude Code's own session, in `metadata.user_id`: JSON in a string, earlier `user_…_session_<id>`."""
+    user = metadata.get("user_id") if isinstance(metadata, dict) else None
+    if not isinstance(user, str):
+        return None
+    if user.startswith("{"):
+        value = load(user).value
+        session = value.get("session_id") if isinstance(value, dict) else None
+        return session if isinstance(session, str) else None
+    return user.rpartition("_session_")[2] if user.startswith("user_") and "_session_" in user else None

@@ -1,0 +1,58 @@
+"""The small values redaction passes around, and the form of the marker.
+
+A `Hit` is what a rule saw in raw bytes; a `Span` is what stands in the output in its place. Hits are found
+independently of each other and of where the search began, so a part of a body may be searched again and the rest
+remembered; only weaving (weave.py) joins those that overlap.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MARKER = re.compile(rb"\[REDACTED:([A-Za-z0-9:_.-]{1,80})\]")
+LOOKBACK = 512
+"""No rule looks further back than this from where its hit starts (private-key blocks count from their BEGIN)."""
+LONGEST = 64 * 1024
+"""Nothing is held back, and no unbroken run of characters is followed, for more bytes than this."""
+
+
+class Hit(NamedTuple):
+    """Raw bytes `[start, end)` are secret; `origin` ≤ start is where the finding rule began to look."""
+
+    origin: int
+    start: int
+    end: int
+    rule: str
+
+    def moved(self, by: int) -> Hit:
+        """The same hit in a text in which it stands `by` bytes further on."""
+        return Hit(self.origin + by, self.start + by, self.end + by, self.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A marker in the output: `length` bytes at `offset`; 0 long where a fragment was only taken away."""
+
+    offset: int
+    length: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """Bytes that may be stored, and the spans in them that stand for secrets."""
+
+    data: bytes
+    spans: tuple[Span, ...] = ()
+
+
+def marker(rule: str) -> bytes:
+    """What stands for a secret: plain ASCII, valid inside a JSON string, and silent about the secret itself."""
+    return b"[REDACTED:%s]" % rule.encode("ascii")
+
+
+def rule_label(label: str) -> str:
+    """`label` in the alphabet of markers (a header or variable name may hold anything)."""
+    return re.sub(r"[^A-Za-z0-9:_.-]", "_", label)[:80] or "value"

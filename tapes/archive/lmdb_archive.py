@@ -1,0 +1,285 @@
+"""The archive on disk: one LMDB environment. The only file that imports lmdb.
+
+Always full sync: anything less was damaged in most simulated power cuts. No writable map: that dies with
+SIGBUS on a full disk. LMDB keeps the last committed state whole whatever happens during a commit, so there is
+no log to replay and nothing to repair at opening: a crash before the commit's last page (the meta page)
+leaves the state before it, and one after it leaves the state after it. Whether a commit that *reported* an
+error took effect is asked afterwards, by looking for its records.
+
+Several processes may have it open, each once: two environments of one file in one process would release each
+other's locks (POSIX), so archives on the same path share one environment here. Nothing is used after a fork.
+
+Reads are short transactions, because an old reader keeps every page written since from being used again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import lmdb
+
+from tapes.archive import place, tables
+from tapes.archive.base import Batch
+from tapes.archive.lookups import Known, PackCache, TableReader, Tables, Txn, carry_out
+from tapes.archive.machine import boot_id
+from tapes.archive.plan import Plan, make_plan
+from tapes.errors import ArchiveError, ArchiveFull, Damaged, FormatError, TapesError, UsageError
+from tapes.record.digest import Digest
+
+MAP_SIZE = 1 << 38
+MAP_LEAST = 1 << 26
+MAX_READERS = 512
+FULL_BELOW = 16 * 1024 * 1024
+"""A full disk shows as EIO too; with less than this free we believe that it is one."""
+TRUNCATED_BY = 16
+"""Pages a whole file may be short of: LMDB need not write a page that was taken and given back."""
+
+
+class _Environment:
+    """One environment, shared by all archives of this process on the same path; reopened when LMDB gave it
+    up."""
+
+    def __init__(self, path: Path, *, create: bool, readonly: bool) -> None:
+        self.path, self.readonly, self.pid = path, readonly, os.getpid()
+        self.holders = 0
+        self.env: Any = None
+        self.closed = False
+        self._create = create
+        self._inside = 0
+        self._idle = threading.Condition()
+        self._open()
+
+    def _open(self) -> None:
+        env, size = None, MAP_SIZE
+        while env is None:
+            try:
+                env = self._open_mapped(size)
+            except lmdb.MemoryError as error:
+                # The address space is limited (ulimit -v): a smaller map does until it is full.
+                size //= 2
+                if size < MAP_LEAST:
+                    raise ArchiveError(f"no address space for the map of {self.path}") from error
+        try:
+            self.tables = _open_tables(env, self._create)
+            _check_length(env, self.path)
+            env.reader_check()  # frees the slots of readers that were killed
+        except lmdb.Error as error:
+            env.close()
+            raise _ours(error, self.path) from error
+        except BaseException:
+            env.close()
+            raise
+        self.env = env
+
+    def _open_mapped(self, size: int) -> Any:
+        try:
+            return lmdb.open(
+                os.fspath(self.path),
+                map_size=size,
+                subdir=True,
+                readonly=self.readonly,
+                create=self._create,
+                sync=True,
+                metasync=True,
+                writemap=False,
+                mode=0o600,
+                max_readers=MAX_READERS,
+                max_dbs=tables.MAX_TABLES,
+                lib_version=0,  # else an environment variable could choose another file format
+            )
+        except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.IncompatibleError) as error:
+            raise FormatError(f"{self.path / place.DATA_FILE} is not an archive of ours: {error}") from error
+        except lmdb.MemoryError:
+            raise
+        except lmdb.Error as error:
+            raise ArchiveError(f"cannot open the archive: {error}") from error
+
+    def use[T](self, work: Callable[[Txn, Tables], T], *, write: bool = False) -> T:
+        """Run `work` in a transaction of its own: committed when it returns, undone when it raises."""
+        if os.getpid() != self.pid:
+            raise ArchiveError("the archive was opened before a fork", hint="open it in the child")
+        with self._idle:
+            if self.closed:
+                raise ArchiveError("the archive is closed")
+            if self.env is None:
+                self._open()
+            env = self.env
+            self._inside += 1
+        try:
+            with env.begin(write=write) as txn:
+                return work(txn, self.tables)
+        finally:
+            with self._idle:
+                self._inside -= 1
+                if not self._inside:
+                    self._idle.notify_all()
+
+    def reopen(self) -> None:
+        """After LMDB refused to go on (a panic, another process's larger map). Waits for the readers
+        inside."""
+        with self._idle:
+            self._idle.wait_for(lambda: not self._inside)
+            self._create = False
+            if self.env is not None:
+                self.env.close()
+            self.env = None  # should opening fail now, the next use tries again
+            self._open()
+
+    def close(self) -> None:
+        with self._idle:
+            self._idle.wait_for(lambda: not self._inside)
+            if self.env is not None and os.getpid() == self.pid:
+                self.env.close()
+            self.closed, self.env = True, None
+
+
+_LOCK = threading.Lock()
+_ENVIRONMENTS: weakref.WeakValueDictionary[tuple[int, int, int], _Environment] = weakref.WeakValueDictionary()
+"""By process, device and inode of the directory. Module state, because LMDB's rule is one per process."""
+
+
+def _share(path: Path, *, create: bool, readonly: bool) -> _Environment:
+    found = path.stat()
+    key = (os.getpid(), found.st_dev, found.st_ino)
+    with _LOCK:
+        env = _ENVIRONMENTS.get(key)
+        if env is None or env.closed:
+            env = _ENVIRONMENTS[key] = _Environment(path, create=create, readonly=readonly)
+        elif env.readonly and not readonly:
+            raise UsageError(f"this process has {path} open for reading only")
+        env.holders += 1
+        return env
+
+
+class LmdbArchive(TableReader):
+    """Made by `open`. Any thread may call it; commits wait for one another."""
+
+    def __init__(self, environment: _Environment, *, readonly: bool, writer: bytes | None = None) -> None:
+        self.path = environment.path
+        self.writer = writer or os.urandom(16)
+        self.boot = boot_id()
+        self._readonly = readonly
+        self._env: _Environment | None = environment
+        self._writing = threading.Lock()
+        self._packs = PackCache()
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, create: bool = False, readonly: bool = False) -> Self:
+        """The archive in a directory. NotFound when there is none and not `create`; FormatError when it is
+        something else or newer than this program; ArchiveError when its place is not safe; Damaged when it
+        was cut short."""
+        directory = Path(path)
+        create = create and not readonly
+        place.prepare(directory, create=create)
+        environment = _share(directory, create=create, readonly=readonly)
+        if create:
+            place.sync_directory(directory)
+        return cls(environment, readonly=readonly)
+
+    def close(self) -> None:
+        environment, self._env = self._env, None
+        if environment is None:
+            return
+        with _LOCK:
+            environment.holders -= 1
+            if not environment.holders:
+                environment.close()
+
+    # -- writing
+
+    def commit(self, batch: Batch) -> list[Digest]:
+        if self._readonly:
+            raise UsageError("the archive is open for reading only")
+        with self._writing:
+            digests = self._commit(batch)
+        for draft, digest in zip(batch.drafts, digests, strict=True):
+            draft.hash = digest
+        return digests
+
+    def _commit(self, batch: Batch) -> list[Digest]:
+        planned: list[Plan] = []
+
+        def work(txn: Txn, t: Tables) -> None:
+            known = Known(txn, t)
+            if planned and planned[-1].rows and known.has_record(planned[-1].rows[-1].digest):
+                return  # The attempt before reported an error and took effect all the same.
+            planned.append(make_plan(batch, known, self.writer, self.boot))
+            carry_out(txn, t, planned[-1])
+
+        self._run(work, write=True)
+        return [row.digest for row in planned[-1].rows]
+
+    def _run[T](self, work: Callable[[Txn, Tables], T], *, write: bool = False) -> T:
+        """`use`, with LMDB's errors as ours. When LMDB gave the environment up, once more on a fresh one."""
+        environment = self._env
+        if environment is None:
+            raise ArchiveError("the archive is closed")
+        try:
+            return environment.use(work, write=write)
+        except lmdb.MapFullError as error:
+            raise ArchiveFull("the archive's map is full: no more address space") from error
+        except lmdb.Error as error:
+            first = error
+        with suppress(lmdb.Error):  # the first error is the one that says why
+            environment.reopen()
+            return environment.use(work, write=write)
+        raise _ours(first, self.path) from first
+
+    def _file_bytes(self) -> int:
+        return (self.path / place.DATA_FILE).stat().st_size
+
+
+def _open_tables(env: Any, create: bool) -> Tables:
+    """Handles of all tables; made, with the format's version, where the environment is empty and `create`."""
+    make = create and not env.stat()["entries"]
+    try:
+        if make:
+            with env.begin(write=True) as txn:
+                for name in tables.TABLES:
+                    env.open_db(name.encode(), txn=txn, create=True)
+        # Without a transaction of ours: handles opened in a reading one do not outlive it.
+        found = {name: env.open_db(name.encode(), create=False) for name in tables.TABLES}
+        meta = found["meta"]
+        with env.begin(write=make) as txn:
+            if make and txn.get(b"format", db=meta) is None:
+                txn.put(b"format", tables.FORMAT_NAME, db=meta)
+                txn.put(b"version", tables.u32(tables.VERSION), db=meta)
+            name, version = txn.get(b"format", db=meta), txn.get(b"version", db=meta)
+    except (lmdb.NotFoundError, lmdb.IncompatibleError) as error:
+        raise FormatError("this LMDB file is not an archive of ours") from error
+    if name != tables.FORMAT_NAME or version is None:
+        raise FormatError("this LMDB file is not an archive of ours")
+    if tables.number(version) > tables.VERSION:
+        raise FormatError(
+            f"the archive has format {tables.number(version)}; this program reads up to {tables.VERSION}",
+            hint="install a newer tapes",
+        )
+    return found
+
+
+def _check_length(env: Any, path: Path) -> None:
+    """Reading a page that a shortened file no longer has ends the process (SIGBUS); so ask before."""
+    needed = (env.info()["last_pgno"] + 1 - TRUNCATED_BY) * env.stat()["psize"]
+    if (path / place.DATA_FILE).stat().st_size < needed:
+        raise Damaged(f"the archive in {path} was cut short", where=place.DATA_FILE)
+
+
+def _ours(error: lmdb.Error, path: Path) -> TapesError:
+    """LMDB's error as one of ours."""
+    if isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.PanicError):
+        return Damaged(f"the archive's tables are damaged: {error}", where=place.DATA_FILE)
+    full = any(os.strerror(code) in str(error) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    if isinstance(error, lmdb.DiskError) or full or os.strerror(errno.EIO) in str(error):
+        with suppress(OSError):
+            left = os.statvfs(path)
+            full = full or left.f_bavail * left.f_frsize < FULL_BELOW
+    if full:
+        return ArchiveFull(f"no room for the archive in {path}", hint="free some disk space")
+    return ArchiveError(f"the archive in {path} cannot be used: {error}")

@@ -1,0 +1,240 @@
+"""The reading half that both archives share: look up, re-hash, only then return.
+
+An implementation supplies the lookups (`Shelf`), which trust nothing and check nothing; everything that
+leaves the archive passes through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
+from blake3 import blake3
+
+from tapes.archive import tree
+from tapes.archive.base import Kind, Link, Object
+from tapes.errors import Damaged, NotFound
+from tapes.record.digest import Digest, blob_digest, node_digest, record_digest
+from tapes.record.kinds import BodyRef, Record, read_record
+
+CHUNK = 128
+"""Records fetched per short transaction while iterating."""
+
+
+class Shelf(Protocol):
+    """Lookups. Each is one short transaction; none is held open between calls. None: nothing there."""
+
+    def _pos(self, digest: Digest) -> int | None: ...
+    def _hash_at(self, pos: int) -> Digest | None:
+        """The hash that leads to a place in the log. May be slow: asked only when the bytes there are damaged."""
+
+    def _logged(self, pos: int) -> bytes | None: ...
+    def _log_from(self, pos: int, limit: int) -> list[tuple[int, bytes]]:
+        """Up to `limit` rows of the log from `pos` on."""
+
+    def _chained(self, session: Digest, seq: int) -> int | None: ...
+    def _chained_from(self, session: Digest, seq: int, limit: int) -> list[tuple[int, int, bytes | None]]:
+        """Up to `limit` rows (seq, pos, record's bytes) of a session from `seq` on."""
+
+    def _stored(self, digest: Digest) -> Object | None: ...
+    def _tail(self, part: Digest, length: int) -> bytes | None: ...
+    def head(self, session: Digest) -> tuple[Digest, int] | None: ...
+    def last(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class Reader(Shelf, Protocol):
+    """Reads with every hash checked. As a mixin: the implementation inherits it and supplies the lookups."""
+
+    # -- records
+
+    def record_raw(self, digest: Digest) -> bytes:
+        pos = self.position(digest)
+        data = self._logged(pos)
+        if data is None:
+            raise _missing(pos)
+        if record_digest(data) != digest:
+            raise mismatch(digest, pos)
+        return data
+
+    def record(self, digest: Digest) -> Record:
+        return _read(self.record_raw(digest), digest.hex())
+
+    def position(self, digest: Digest) -> int:
+        pos = self._pos(digest)
+        if pos is None:
+            raise NotFound(f"no record {digest.short()}")
+        return pos
+
+    def at(self, pos: int) -> tuple[Digest, Record]:
+        data = self._logged(pos)
+        if data is None and 0 < pos <= self.last():
+            raise _missing(pos)
+        if data is None:
+            raise NotFound(f"the log has no place {pos}")
+        return self._checked(pos, data)
+
+    def log(self, after: int = 0) -> Iterator[tuple[int, Digest, Record]]:
+        while rows := self._log_from(after + 1, CHUNK):
+            for pos, data in rows:
+                after += 1
+                if pos != after:
+                    raise _missing(after)
+                digest, record = self._checked(pos, data)
+                yield pos, digest, record
+
+    def _checked(self, pos: int, data: bytes) -> tuple[Digest, Record]:
+        """A row of the log; it is whole when the index by hash knows it at this place."""
+        digest = record_digest(data)
+        if self._pos(digest) != pos:
+            raise mismatch(self._hash_at(pos), pos)
+        return digest, _read(data, digest.hex())
+
+    # -- sessions
+
+    def session_records(self, session: Digest) -> Iterator[tuple[Digest, Record]]:
+        if self.head(session) is None:
+            raise NotFound(f"no session {session.short()}")
+        return self._session_records(session)
+
+    def _session_records(self, session: Digest) -> Iterator[tuple[Digest, Record]]:
+        seq = 0
+        while rows := self._chained_from(session, seq, CHUNK):
+            for found, pos, data in rows:
+                if found != seq:
+                    break
+                yield self._of_session(session, seq, pos, data)
+                seq += 1
+            else:
+                continue
+            break
+        head = self.head(session)
+        if head is not None and seq <= head[1]:
+            raise _hole(session, seq)
+
+    def session_record(self, session: Digest, seq: int) -> tuple[Digest, Record]:
+        pos = self._chained(session, seq)
+        if pos is not None:
+            return self._of_session(session, seq, pos, self._logged(pos))
+        head = self.head(session)
+        if head is not None and seq <= head[1]:
+            raise _hole(session, seq)
+        raise NotFound(f"session {session.short()} has no record {seq}")
+
+    def _of_session(self, session: Digest, seq: int, pos: int, data: bytes | None) -> tuple[Digest, Record]:
+        if data is None:
+            raise _missing(pos)
+        digest, record = self._checked(pos, data)
+        if (record.session or digest) != session or record.seq != seq:
+            raise Damaged(f"record {digest.short()} is not record {seq} of its session", where=digest.hex())
+        return digest, record
+
+    # -- objects and bodies
+
+    def has_object(self, digest: Digest) -> bool:
+        return self._stored(digest) is not None
+
+    def object(self, digest: Digest) -> Object:
+        found = self._stored(digest)
+        if found is None:
+            raise NotFound(f"no object {digest.short()}")
+        kind, data = found
+        if object_digest(kind, data) != digest:
+            raise Damaged(f"{kind} {digest.short()} does not match its hash", where=digest.hex())
+        return found
+
+    def blob(self, digest: Digest) -> bytes:
+        return self._part(digest, "blob", None)
+
+    def body(self, ref: BodyRef) -> bytes:
+        return b"".join(self.body_chunks(ref))
+
+    def body_chunks(self, ref: BodyRef) -> Iterator[bytes]:
+        whole = blake3()
+        for leaf in self.leaves(ref):
+            for piece in self.leaf_pieces(leaf):
+                whole.update(piece)
+                yield piece
+        if whole.digest() != ref.hash:
+            raise Damaged(f"body {ref.hash.short()} does not match its hash", where=ref.hash.hex())
+
+    def leaves(self, ref: BodyRef) -> Iterator[Link]:
+        return self._leaves(Link(ref.node, ref.length), None)
+
+    def leaf_pieces(self, leaf: Link) -> Iterator[bytes]:
+        for entry in self._node(leaf, 0).entries:
+            if isinstance(entry, bytes):
+                yield entry
+            else:
+                yield self._part(entry.digest, "blob", entry.length)
+
+    def _leaves(self, link: Link, level: int | None) -> Iterator[Link]:
+        node = self._node(link, level)
+        if node.level == 0:
+            yield link
+            return
+        for entry in node.entries:
+            assert isinstance(entry, Link)  # read_node allows literals in leaves only
+            if node.level == 1:
+                yield entry
+            else:
+                yield from self._leaves(entry, node.level - 1)
+
+    def _node(self, link: Link, level: int | None) -> tree.Node:
+        """Lengths and levels must agree on the way down, which bounds what a forged tree can cost."""
+        try:
+            node = tree.read_node(self._part(link.digest, "node", None))
+        except Damaged as error:
+            raise Damaged(str(error), where=error.where or link.digest.hex()) from error
+        if node.length != link.length or level not in (None, node.level):
+            raise Damaged(f"node {link.digest.short()} does not fit where it stands", where=link.digest.hex())
+        return node
+
+    def _part(self, digest: Digest, kind: str, length: int | None) -> bytes:
+        found, data = self.object(digest)
+        if found != kind or length not in (None, len(data)):
+            raise Damaged(f"{found} {digest.short()} does not fit where it stands", where=digest.hex())
+        return data
+
+    def tail(self, part_record: Digest) -> bytes | None:
+        body = self.record(part_record).body
+        data = self._tail(part_record, body.get("length", 0))
+        if data is not None and (len(data) != body["length"] or blob_digest(data) != body["data"]):
+            raise Damaged(f"the bytes of part {part_record.short()} do not match their hash", where=part_record.hex())
+        return data
+
+    # -- context manager
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _read(data: bytes, where: str) -> Record:
+    try:
+        return read_record(data)
+    except Damaged as error:
+        raise Damaged(str(error), where=where) from error
+
+
+def object_digest(kind: Kind, data: bytes) -> Digest:
+    return blob_digest(data) if kind == "blob" else node_digest(data)
+
+
+def mismatch(digest: Digest | None, pos: int) -> Damaged:
+    """The error for a row of the log whose bytes do not give the hash they are kept under (None: nobody knows it)."""
+    name, where = (digest.short(), digest.hex()) if digest else ("of unknown hash", f"pos {pos}")
+    return Damaged(f"record {name} at place {pos} does not match its hash", where=where)
+
+
+def _missing(pos: int) -> Damaged:
+    return Damaged(f"the record at place {pos} is missing from the log", where=f"pos {pos}")
+
+
+def _hole(session: Digest, seq: int) -> Damaged:
+    return Damaged(f"record {seq} of session {session.short()} is missing", where=session.hex())

@@ -1,0 +1,94 @@
+"""What people type to mean a session, a record or a step.
+
+REF = a session's name, `@` (the latest session), `@~2` (the one two before it), or at least four hex digits
+of any session's or record's hash, as in git; `REF:12` is step 12. A name wins over a hash. Nothing is
+guessed: a prefix that fits several records is refused, with the candidates.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tapes.archive.base import FIND_LIMIT, Archive
+from tapes.errors import Ambiguous, NotFound, UsageError
+from tapes.record.digest import Digest
+
+_NAME = re.compile(r"(?![-@])[\w.-]{1,64}")
+_LATEST = re.compile(r"@(?:~(\d{1,9}))?", re.ASCII)
+_PREFIX = re.compile(r"[0-9a-fA-F]{4,64}", re.ASCII)
+_STEP = re.compile(r"(.*):(\d{1,9})", re.ASCII | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    session: Digest
+    record: Digest | None = None
+    """Set where the text named a record that is not a session's first."""
+    step: int | None = None
+
+
+def check_name(text: str) -> str:
+    """The text, if it can name a session: 1 to 64 letters (of any script), digits, `.`, `_`, `-`, and not
+    first `-` or `@`. UsageError otherwise."""
+    if not _NAME.fullmatch(text):
+        raise UsageError(
+            f"{text!r} cannot be a name",
+            hint="a name is 1 to 64 letters, digits, '.', '_' or '-', and does not begin with '-'",
+        )
+    return text
+
+
+def resolve(archive: Archive, text: str) -> Ref:
+    """What a REF means. NotFound, Ambiguous (with candidates), UsageError for what cannot be a REF."""
+    step = None
+    suffixed = _STEP.fullmatch(text)
+    if suffixed:
+        text, step = suffixed[1], int(suffixed[2])
+    session, record = _target(archive, text)
+    return Ref(session, record, step)
+
+
+def _target(archive: Archive, text: str) -> tuple[Digest, Digest | None]:
+    latest = _LATEST.fullmatch(text)
+    if latest:
+        return _latest(archive, int(latest[1] or 0)), None
+    named = archive.names().get(text)
+    if named is not None:
+        return named, None
+    if _PREFIX.fullmatch(text):
+        return _by_hash(archive, text.lower())
+    check_name(text)
+    raise NotFound(f"no session is named {text!r}", hint="`tapes log` lists the sessions")
+
+
+def _latest(archive: Archive, back: int) -> Digest:
+    sessions = archive.sessions()
+    if not sessions:
+        raise NotFound("the archive has no session yet", hint="`tapes run -- COMMAND` records one")
+    if back >= len(sessions):
+        raise NotFound(f"@~{back}: the archive has {len(sessions)} sessions", hint="`tapes log` lists them")
+    return sessions[-1 - back]
+
+
+def _by_hash(archive: Archive, prefix: str) -> tuple[Digest, Digest | None]:
+    found = archive.find(prefix)
+    if not found:
+        raise NotFound(f"no session or record begins with {prefix}", hint="`tapes log` lists the sessions")
+    if len(found) > 1:
+        shown = "\n".join(f"  {digest.short()}  {_kind(archive, digest)}" for digest in found)
+        count = f"{FIND_LIMIT} or more" if len(found) == FIND_LIMIT else str(len(found))
+        raise Ambiguous(
+            f"{prefix} fits {count} records:\n{shown}",
+            tuple(digest.hex() for digest in found),
+            hint="give more digits",
+        )
+    session = archive.record(found[0]).session
+    return (found[0], None) if session is None else (session, found[0])
+
+
+def _kind(archive: Archive, digest: Digest) -> str:
+    record = archive.record(digest)
+    if record.session is None:
+        return "session"
+    return f"{record.type} of session {record.session.short()}"

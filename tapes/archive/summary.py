@@ -1,0 +1,136 @@
+"""The row that `tapes log` shows for a session: folded from its records as they are written, so that listing is cheap.
+
+Derived: it may be missing or behind (a crash, another writer), which `upto` tells, and is then folded again from the
+records. What needs a reading of bodies (models, the agent's version) is added by whoever reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from tapes.errors import Damaged
+from tapes.record import canon
+
+VERSION = 1
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts and times of one session; times are wall-clock nanoseconds, 0 where unknown."""
+
+    upto: int = -1
+    """The last `seq` folded in."""
+    agent: str = ""
+    agent_version: str = ""
+    name: str = ""
+    command: str = ""
+    cwd: str = ""
+    started_ns: int = 0
+    ended_ns: int = 0
+    exchanges: int = 0
+    calls: int = 0
+    """Exchanges of class `model`."""
+    ended: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    tool_uses: int = 0
+    tool_results: int = 0
+    gaps: int = 0
+    redactions: int = 0
+    egress: int = 0
+    models: dict[str, int] = field(default_factory=dict)
+    closed: bool = False
+    status: int | None = None
+    signal: int | None = None
+
+    @property
+    def complete(self) -> int:
+        return self.outcomes.get("complete", 0)
+
+    @property
+    def partial(self) -> int:
+        """Exchanges whose answer did not arrive in full, the ones still open among them."""
+        cut = sum(self.outcomes.get(name, 0) for name in ("partial", "aborted", "capture_lost"))
+        return cut + self.exchanges - self.ended
+
+    @property
+    def outcome(self) -> str:
+        """`open` while it runs (or when nobody could close it), then how the agent left."""
+        if not self.closed:
+            return "open"
+        if self.signal:
+            return f"signal {self.signal}"
+        return "unknown" if self.status is None else f"exit {self.status}"
+
+    def fold(self, type_: str, body: Mapping[str, Any], wall_ns: int) -> None:
+        """Take the session's next record in."""
+        self.upto += 1
+        self.ended_ns = max(self.ended_ns, wall_ns)
+        if type_ == "session.open":
+            self.started_ns = wall_ns
+        step = _FOLDS.get(type_)
+        if step:
+            step(self, body)
+
+    def to_bytes(self) -> bytes:
+        return canon.encode({"v": VERSION, **asdict(self)})
+
+    @staticmethod
+    def from_bytes(data: bytes | None) -> Summary | None:
+        """None where there is nothing usable: a summary may always be folded again."""
+        if data is None:
+            return None
+        try:
+            value = canon.decode(data)
+        except Damaged:
+            return None
+        if not isinstance(value, Mapping) or value.get("v") != VERSION:
+            return None
+        known: dict[str, Any] = {f.name: value[f.name] for f in fields(Summary) if f.name in value}
+        return Summary(**known) if len(known) == len(fields(Summary)) else None
+
+
+def _opened(row: Summary, body: Mapping[str, Any]) -> None:
+    row.agent = body["agent"]
+    row.name = body.get("name", "")
+    row.command = b" ".join(body["argv"]).decode("utf-8", "replace")
+    row.cwd = body["cwd"].decode("utf-8", "replace")
+    row.redactions += len(body.get("redactions", ()))
+
+
+def _exchange_opened(row: Summary, body: Mapping[str, Any]) -> None:
+    row.exchanges += 1
+    row.calls += body["class"] == "model"
+    row.redactions += len(body.get("redactions", ()))
+
+
+def _exchange_ended(row: Summary, body: Mapping[str, Any]) -> None:
+    row.ended += 1
+    outcome = body["outcome"]
+    row.outcomes[outcome] = row.outcomes.get(outcome, 0) + 1
+    row.redactions += len(body.get("redactions", ()))
+
+
+def _count(name: str) -> Callable[[Summary, Mapping[str, Any]], None]:
+    def fold(row: Summary, body: Mapping[str, Any]) -> None:
+        setattr(row, name, getattr(row, name) + 1)
+
+    return fold
+
+
+def _closed(row: Summary, body: Mapping[str, Any]) -> None:
+    row.closed = True
+    row.status, row.signal = body.get("status"), body.get("signal")
+
+
+_FOLDS: dict[str, Callable[[Summary, Mapping[str, Any]], None]] = {
+    "session.open": _opened,
+    "exchange.open": _exchange_opened,
+    "exchange.end": _exchange_ended,
+    "tool.use": _count("tool_uses"),
+    "tool.result": _count("tool_results"),
+    "gap": _count("gaps"),
+    "egress": _count("egress"),
+    "session.close": _closed,
+}

@@ -1,0 +1,131 @@
+"""Names and layouts of the archive's tables. All integers are big-endian, so that keys sort as numbers do.
+
+| table   | key                          | value                                                    |
+|---------|------------------------------|----------------------------------------------------------|
+| meta    | `format`, `version`          | FORMAT_NAME; version u32                                 |
+| log     | pos u64, from 1              | a record's bytes, compressed (tapes.archive.squeeze)     |
+| byhash  | record hash                  | pos u64                                                  |
+| chain   | session hash, seq u64        | pos u64                                                  |
+| head    | session hash                 | record hash, seq u64                                     |
+| ref     | session name, UTF-8          | session hash                                             |
+| body    | whole-body hash, pos u64     | (empty)                                                  |
+| pack    | number u64 from 1, part u16  | a frame of objects (tapes.archive.pack), or part of one  |
+| obj     | blob or node hash            | pack u32, offset u32, length u32 with kind in the top bit|
+| tail    | record hash of a part        | its bytes, compressed, until the response has them       |
+| summary | session hash                 | the row of `tapes log`; may be lost                      |
+
+`log`, `pack`, `ref` and `tail` are the truth; byhash, chain, head, body and obj can be made again from
+log and packs.
+Growing tables have ascending keys and are only appended to, so their pages are full and written once.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from tapes.archive.base import Kind
+from tapes.record.digest import Digest
+
+FORMAT_NAME = b"tapes archive"
+VERSION = 1
+
+TABLES = ("meta", "log", "byhash", "chain", "head", "ref", "body", "pack", "obj", "tail", "summary")
+MAX_TABLES = 32
+"""Room for tables of later versions."""
+
+FRAME_PART = 660
+FRAME_WHOLE = 64 * 1024
+
+_U16 = struct.Struct(">H")
+_U32 = struct.Struct(">I")
+_U64 = struct.Struct(">Q")
+_ENTRY = struct.Struct(">III")
+_KINDS: tuple[Kind, ...] = ("blob", "node")
+
+
+class Entry(NamedTuple):
+    """Where an object lies: in which pack, and where in its unpacked payload."""
+
+    pack: int
+    offset: int
+    length: int
+    kind: Kind
+
+
+def u32(n: int) -> bytes:
+    return _U32.pack(n)
+
+
+def u64(n: int) -> bytes:
+    return _U64.pack(n)
+
+
+def number(data: bytes) -> int:
+    return int.from_bytes(data)
+
+
+def chain_key(session: bytes, seq: int) -> bytes:
+    return session + _U64.pack(seq)
+
+
+def head_value(digest: bytes, seq: int) -> bytes:
+    return digest + _U64.pack(seq)
+
+
+def read_head(data: bytes) -> tuple[Digest, int]:
+    return Digest(data[:32]), number(data[32:])
+
+
+def body_key(body: bytes, pos: int) -> bytes:
+    return body + _U64.pack(pos)
+
+
+def frame_values(number: int, frame: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The rows that hold a frame. LMDB gives a large value whole pages of its own, which for a commit's usual frame of
+    a few KB wastes a third; so frames are cut into values of which six fill a page. Large ones stay whole."""
+    size = FRAME_PART if len(frame) <= FRAME_WHOLE else len(frame)
+    for part, start in enumerate(range(0, len(frame), size)):
+        yield _U64.pack(number) + _U16.pack(part), frame[start : start + size]
+
+
+def read_frame(txn: Any, table: Any, number: int) -> bytes:
+    """A frame put together again; empty when there is none."""
+    start = _U64.pack(number)
+    cursor = txn.cursor(db=table)
+    more = cursor.set_range(start)
+    parts: list[bytes] = []
+    while more and cursor.key()[:8] == start:
+        parts.append(cursor.value())
+        more = cursor.next()
+    return b"".join(parts)
+
+
+def last_number(txn: Any, table: Any) -> int:
+    """The highest number that begins a key of this table; 0 when it is empty."""
+    cursor = txn.cursor(db=table)
+    return number(cursor.key()[:8]) if cursor.last() else 0
+
+
+def kind_number(kind: Kind) -> int:
+    return _KINDS.index(kind)
+
+
+def kind_of(n: int) -> Kind:
+    """ValueError for a number that is no kind."""
+    if n >= len(_KINDS):
+        raise ValueError(f"no kind of object has the number {n}")
+    return _KINDS[n]
+
+
+def entry_value(entry: Entry) -> bytes:
+    return _ENTRY.pack(entry.pack, entry.offset, entry.length | kind_number(entry.kind) << 31)
+
+
+def read_entry(data: bytes) -> Entry:
+    """ValueError when the bytes are not an entry."""
+    if len(data) != _ENTRY.size:
+        raise ValueError("not an entry of the index of objects")
+    pack, offset, length = _ENTRY.unpack(data)
+    return Entry(pack, offset, length & 0x7FFF_FFFF, kind_of(length >> 31))

@@ -1,0 +1,220 @@
+"""Derive every digest and every link again, through the reading that everybody uses.
+
+A checker with a reader of its own would bless what the real reader cannot read. So this calls the archive's public
+methods, and a defect there shows up as damage here. Structural checks alone miss flipped bits; re-hashing finds them.
+
+For each record: its hash and form, its link to the one before, that its parents exist, that every body it refers to
+comes out whole, and that the bytes of a response's part are either kept aside or stand in the response. A full run
+then compares the archive's tables with its log and packs (`Archive.audit`), which also re-hashes what no record needs.
+
+Memory of one run: bodies that came out whole, by hash. A body of the same root, length and hash cannot come out
+differently a moment later, so it is read once however many records name it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from tapes.archive.base import Archive
+from tapes.archive.rehash import BodyChecker
+from tapes.errors import Damaged, NotFound
+from tapes.record.chain import check_link
+from tapes.record.digest import Digest, blob_digest
+from tapes.record.kinds import BodyRef, Record, body_refs
+
+FINDINGS = 100
+"""More are counted and not kept."""
+EVERY = 64
+"""Records between two calls of `progress`."""
+
+type Read = Callable[[], tuple[Digest, Record]]
+
+type Progress = Callable[[int, int], None]
+"""Called with (done, total) records; (0, 0) while the tables are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    pos: int | None
+    """Place in the log of the record that is bad or cannot be read in full; None where no record is concerned."""
+    where: str
+    """Hash of the record or object, or whatever else names the place."""
+    what: str
+
+
+@dataclass(slots=True)
+class Report:
+    records: int = 0
+    objects: int = 0
+    """Blobs and nodes in the archive, all of them re-hashed; 0 where only one session was checked."""
+    bytes: int = 0
+    """Bytes of bodies that came out whole, each body once."""
+    findings: list[Finding] = field(default_factory=list)
+    more: int = 0
+    """Findings beyond those kept."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+    @property
+    def first_bad(self) -> Finding | None:
+        """The one with the lowest place in the log; one without a place only when there is no other."""
+        placed = [finding for finding in self.findings if finding.pos is not None]
+        return min(placed, key=lambda finding: finding.pos or 0) if placed else next(iter(self.findings), None)
+
+    def add(self, pos: int | None, where: str, what: str) -> None:
+        finding = Finding(pos, where, what)
+        if finding in self.findings:
+            return
+        if len(self.findings) < FINDINGS:
+            self.findings.append(finding)
+        else:
+            self.more += 1
+
+
+def verify(archive: Archive, session: Digest | None = None, progress: Progress | None = None) -> Report:
+    """Check one session, or (None) everything. NotFound when there is no such session; damage is in the report."""
+    return _Run(archive, progress).run(session)
+
+
+class _Run:
+    def __init__(self, archive: Archive, progress: Progress | None) -> None:
+        self._archive = archive
+        self._progress = progress or (lambda done, total: None)
+        self._report = Report()
+        self._bodies = BodyChecker(archive)
+        self._last: dict[Digest, tuple[Digest, Record]] = {}
+        """By session, the record read before."""
+        self._parts: dict[Digest, list[tuple[int, Digest, Record]]] = {}
+        """By exchange.open, the parts whose bytes must stand in the response: place, hash, record."""
+
+    def run(self, session: Digest | None) -> Report:
+        reads = self._whole_log() if session is None else self._one_session(session)
+        for done, read in enumerate(reads, 1):
+            self._report.records = done
+            self._check(read)
+            if done % EVERY == 0:
+                self._progress(done, max(done, self._archive.last()))
+        for parts in self._parts.values():
+            self._unplaced(parts)
+        for one in self._archive.sessions() if session is None else [session]:
+            self._head(one)
+        if session is None:
+            self._audit()
+            self._report.objects = self._archive.size()["objects"]
+        self._report.bytes = self._bodies.bytes
+        return self._report
+
+    # -- which records. Each is read by itself, so that a bad one is one finding and the rest is still read. The end
+    # is looked up again when it is reached: others may be writing, and where a part's bytes are no longer kept
+    # aside, the end of its exchange must be met.
+
+    def _whole_log(self) -> Iterator[Read]:
+        pos = 0
+        while pos < (last := self._archive.last()):
+            for pos in range(pos + 1, last + 1):  # noqa: B020 - goes on where it stopped
+                yield partial(self._archive.at, pos)
+
+    def _one_session(self, session: Digest) -> Iterator[Read]:
+        if self._archive.head(session) is None:
+            raise NotFound(f"no session {session.short()}")
+        seq = 0
+        while (head := self._archive.head(session)) and seq <= head[1]:
+            yield partial(self._archive.session_record, session, seq)
+            seq += 1
+
+    # -- one record
+
+    def _check(self, read: Read) -> None:
+        try:
+            digest, record = read()
+            pos = self._archive.position(digest)
+        except (Damaged, NotFound) as error:
+            where = error.where if isinstance(error, Damaged) else ""
+            self._report.add(self._place(where), where, str(error))
+            return
+        self._try(pos, digest, lambda: self._link(digest, record))
+        for parent in record.parents:
+            self._try(pos, digest, partial(self._archive.position, parent))
+        for ref in body_refs(record.body):
+            self._try(pos, digest, partial(self._bodies.check, ref))
+        if record.type == "exchange.part":
+            self._try(pos, digest, lambda: self._part(pos, digest, record))
+        elif record.type == "exchange.end" and record.parents:
+            self._place_parts(self._parts.pop(record.parents[0], []), record)
+        self._last[record.session or digest] = (digest, record)
+
+    def _try(self, pos: int, digest: Digest, check: Callable[[], object]) -> None:
+        try:
+            check()
+        except (Damaged, NotFound) as error:
+            where = error.where if isinstance(error, Damaged) and error.where else digest.hex()
+            self._report.add(pos, where, str(error))
+
+    def _place(self, where: str) -> int | None:
+        """The place in the log of what an error names: a record's hash, or `pos N` where no index knows its hash."""
+        if where.startswith("pos "):
+            return int(where[4:])
+        try:
+            return self._archive.position(Digest.parse(where))
+        except (ValueError, NotFound, Damaged):
+            return None
+
+    def _link(self, digest: Digest, record: Record) -> None:
+        if record.prev is None:
+            check_link(None, record)
+            return
+        before = self._last.get(record.session or digest)
+        if before is None or before[0] != record.prev:
+            try:
+                before = record.prev, self._archive.record(record.prev)
+            except Damaged:
+                return  # a finding of its own, at its own place
+        check_link(before, record)
+
+    # -- parts of responses
+
+    def _part(self, pos: int, digest: Digest, record: Record) -> None:
+        if self._archive.tail(digest) is not None:
+            return
+        if not record.parents:
+            raise Damaged("a part of a response names no exchange", where=digest.hex())
+        self._parts.setdefault(record.parents[0], []).append((pos, digest, record))
+
+    def _place_parts(self, parts: list[tuple[int, Digest, Record]], end: Record) -> None:
+        ref = BodyRef.match(end.body["response"])
+        if not parts or ref is None:
+            self._unplaced(parts)
+            return
+        try:
+            body = self._archive.body(ref)
+        except (Damaged, NotFound):
+            return  # a finding already, at the exchange's end
+        for pos, digest, record in parts:
+            start = record.body["offset"]
+            if blob_digest(body[start : start + record.body["length"]]) != record.body["data"]:
+                self._report.add(pos, digest.hex(), "the bytes of this part are not those in the response")
+
+    def _unplaced(self, parts: list[tuple[int, Digest, Record]]) -> None:
+        for pos, digest, _ in parts:
+            self._report.add(pos, digest.hex(), "the bytes of this part are in no response, nor kept aside")
+
+    # -- the archive's own tables
+
+    def _head(self, session: Digest) -> None:
+        head = self._archive.head(session)
+        try:
+            if head is not None and self._archive.session_record(session, head[1])[0] != head[0]:
+                self._report.add(None, session.hex(), "the session's head is not its last record")
+        except (Damaged, NotFound):
+            return  # that record is a finding of its own
+
+    def _audit(self) -> None:
+        for count, fault in enumerate(self._archive.audit()):
+            if fault is not None:
+                self._report.add(fault.pos, fault.where, fault.what)
+            if count % EVERY == 0:
+                self._progress(0, 0)

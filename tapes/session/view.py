@@ -1,0 +1,207 @@
+"""A session as steps: what a person reads from top to bottom.
+
+Steps are read from records each time; nothing of them is stored. Their numbers count from 1 in the order of the
+records, so they only ever grow at the end. A step's hash is that of the record it comes from: `tapes cat` takes it.
+A body that can not be read becomes an `error` step in its place, and the rest of the session is still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tapes.archive.base import Archive
+from tapes.errors import Damaged, NotFound
+from tapes.record.digest import Digest
+from tapes.record.kinds import Record
+from tapes.session.exchanges import FAILED, Exchange, gather
+from tapes.wire import dialects
+from tapes.wire.turns import Media, Message, Text, Thinking, ToolCall, ToolResult
+
+STEP_TYPES = (
+    "prompt",
+    "reminder",
+    "thinking",
+    "answer",
+    "tool.use",
+    "tool.result",
+    "media",
+    "error",
+    "gap",
+    "note",
+)
+REMINDER = "<system-reminder>"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One item of the timeline."""
+
+    number: int
+    type: str
+    """One of STEP_TYPES."""
+    hash: Digest
+    """The record it was read from."""
+    item: int
+    """Which item of that record, from 0."""
+    exchange: Digest | None
+    thread: str
+    wall_ns: int
+    text: str
+    failed: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """By type: tool name and id, outcome, status, counts of a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A step before it has a number."""
+
+    type: str
+    text: str
+    failed: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def steps(archive: Archive, session: Digest) -> Iterator[Step]:
+    """The session's steps. NotFound for an unknown session, Damaged where a record itself is."""
+    records = list(archive.session_records(session))
+    reader = _Reader(archive, gather(iter(records)))
+    number = 0
+    for digest, record in records:
+        exchange = reader.exchange_of(digest, record)
+        for position, item in enumerate(reader.items(digest, record)):
+            number += 1
+            yield Step(
+                number=number,
+                type=item.type,
+                hash=digest,
+                item=position,
+                exchange=exchange.hash if exchange else None,
+                thread=exchange.thread if exchange else "",
+                wall_ns=record.wall_ns,
+                text=item.text,
+                failed=item.failed,
+                facts=item.facts,
+            )
+
+
+class _Reader:
+    """Reads the items of each record, remembering what later records refer to."""
+
+    def __init__(self, archive: Archive, exchanges: dict[Digest, Exchange]) -> None:
+        self._archive = archive
+        self._exchanges = exchanges
+        self._by_record = exchanges | {e.end_hash: e for e in exchanges.values() if e.end_hash}
+        self._calls: dict[tuple[Digest, str], ToolCall] = {}
+        self._results: dict[tuple[Digest, str], ToolResult] = {}
+        self._names: dict[str, str] = {}
+
+    def exchange_of(self, digest: Digest, record: Record) -> Exchange | None:
+        return next((self._by_record[d] for d in (digest, *record.parents) if d in self._by_record), None)
+
+    def items(self, digest: Digest, record: Record) -> list[_Item]:
+        read = {
+            "exchange.open": self._opened,
+            "exchange.end": self._ended,
+            "tool.use": self._use,
+            "tool.result": self._result,
+            "gap": _gap,
+            "note": _note,
+        }.get(record.type)
+        if read is None:
+            return []
+        try:
+            return read(digest, record)
+        except (Damaged, NotFound) as error:
+            return [_Item("error", str(error), failed=True)]
+
+    def _opened(self, digest: Digest, record: Record) -> list[_Item]:
+        exchange = self._exchanges[digest]
+        if record.body["class"] != "model" or exchange.request is None:
+            return []
+        turn = dialects.choose_url(record.body["method"], record.body["url"]).read_turn(
+            self._archive.body(exchange.request)
+        )
+        items: list[_Item] = []
+        for _, message in turn.messages:
+            for block in message.blocks:
+                if isinstance(block, ToolCall):
+                    self._calls[(digest, block.id)] = block
+                elif isinstance(block, ToolResult):
+                    self._results[(digest, block.id)] = block
+            if message.role != "assistant":
+                items += _said(message, exchange)
+        # A retry says the same once more; the step it retries has it already.
+        return [] if exchange.retry_of else items
+
+    def _ended(self, digest: Digest, record: Record) -> list[_Item]:
+        exchange = self._exchanges.get(record.parents[0])
+        if exchange is None:
+            return []
+        items: list[_Item] = []
+        message = ""
+        if exchange.body["class"] == "model" and exchange.response is not None and exchange.status is not None:
+            dialect = dialects.choose_url(exchange.body["method"], exchange.body["url"])
+            reader = dialect.response_reader(exchange.status, exchange.content_type)
+            reader.feed(self._archive.body(exchange.response))
+            reading = reader.finish()
+            message = reading.error.message if reading.error else ""
+            for block in reading.message.blocks if reading.message else ():
+                match block:
+                    case Thinking():
+                        items.append(_Item("thinking", block.text))
+                    case Text() if block.text:
+                        items.append(_Item("answer", block.text))
+                    case ToolCall():
+                        self._calls[(digest, block.id)] = block
+                    case _:
+                        pass
+        if exchange.outcome in FAILED:
+            status = f" {exchange.status}" if exchange.status else ""
+            text = message or str(record.body.get("error", ""))
+            facts = {"outcome": exchange.outcome, "status": exchange.status}
+            items.append(_Item("error", f"{exchange.outcome}{status}: {text}".rstrip(": "), True, facts))
+        return items
+
+    def _use(self, digest: Digest, record: Record) -> list[_Item]:
+        body = record.body
+        call = next((self._calls[(p, body["id"])] for p in record.parents if (p, body["id"]) in self._calls), None)
+        raw = body.get("input")
+        text = raw.decode("utf-8", "replace") if raw is not None else call.input_raw if call else ""
+        self._names[body["id"]] = body["name"]
+        facts = {"name": body["name"], "id": body["id"]}
+        return [_Item("tool.use", text, "error" in body, facts)]
+
+    def _result(self, digest: Digest, record: Record) -> list[_Item]:
+        body = record.body
+        keys = ((parent, body["id"]) for parent in record.parents)
+        result = next((self._results[key] for key in keys if key in self._results), None)
+        facts = {
+            "name": self._names.get(body["id"], ""),
+            "id": body["id"],
+            "is_error": bool(body.get("is_error")),
+            "bytes": body.get("length"),
+        }
+        return [_Item("tool.result", result.text() if result else "", bool(body.get("is_error")), facts)]
+
+
+def _said(message: Message, exchange: Exchange) -> list[_Item]:
+    items: list[_Item] = []
+    for block in message.blocks:
+        if isinstance(block, Text) and block.text.strip():
+            reminder = message.role == "system" or block.text.lstrip().startswith(REMINDER)
+            items.append(_Item("reminder" if reminder else "prompt", block.text))
+        elif isinstance(block, Media):
+            items.append(_Item("media", f"{block.kind} {block.media_type} ({block.size} bytes)"))
+    return items
+
+
+def _gap(digest: Digest, record: Record) -> list[_Item]:
+    facts = {k: v for k, v in record.body.items() if isinstance(v, int)}
+    return [_Item("gap", str(record.body["reason"]), True, facts)]
+
+
+def _note(digest: Digest, record: Record) -> list[_Item]:
+    return [_Item("note", str(record.body.get("text", "")))]

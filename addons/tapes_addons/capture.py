@@ -1,0 +1,256 @@
+"""The mitmproxy addon: hooks to happenings. It watches and routes; it never changes what agent and provider say.
+
+Three kinds of traffic pass:
+
+- *model calls* (a model host, a known path): every byte goes to the sink as it arrives,
+- *other paths of model hosts* (telemetry, settings): counted, or stored with `all_paths`,
+- *other hosts*: tunnelled without being decrypted; plain http streamed both ways. Listed as egress.
+
+mitmproxy logs an addon's exceptions and forgets them, so everything that may fail lives behind the sink, in the
+writer. Responses are streamed through a tee set in `responseheaders`: mitmproxy would otherwise buffer them whole.
+Codex and others hang up after the protocol's last event, and then only the `error` hook fires: both hooks finish.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mitmproxy import http, tcp, tls
+from mitmproxy.proxy import layer
+from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
+
+from tapes.wire import endpoints
+from tapes.wire.exchange import Arrived, Egress, Happening, Moment, PassedBy
+from tapes_addons import flow as flows
+from tapes_addons.routes import HostMap, Target, UpstreamProxy, is_loopback
+
+KEY, STORED, PLAIN = "tapes.key", "tapes.stored", "tapes.plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the addon is told at its start."""
+
+    own_port: int
+    host_map: HostMap
+    model_hosts: tuple[str, ...] = ()
+    base_url: Target | None = None
+    """What our own address stands for on the base-URL route."""
+    proxy: UpstreamProxy | None = None
+    all_paths: bool = False
+    confirm: Callable[[], Awaitable[str]] | None = None
+    """--strict: waits until the request is safe; a reason when it is not."""
+
+
+@dataclass(slots=True)
+class _Pipe:
+    """A connection that is passed through unread."""
+
+    host: str
+    port: int
+    started: Moment
+    up: int = 0
+    down: int = 0
+
+
+class Capture:
+    """One instance per proxy. All hooks run on mitmproxy's event loop."""
+
+    def __init__(self, sink: Callable[[Happening], bool], config: Config) -> None:
+        self._sink = sink
+        self._config = config
+        self._pipes: dict[str, _Pipe] = {}
+
+    # -- requests
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        request = flow.request
+        route = "proxy"
+        if self._is_ours(request.host, request.port):
+            if self._config.base_url is None:
+                flow.response = http.Response.make(
+                    421, b"tapes: this is a proxy; set it as HTTPS_PROXY\n", {"content-type": "text/plain"}
+                )
+                return
+            route = "base-url"
+            self._send_to(flow, self._config.base_url)
+            request.headers["host"] = self._config.base_url.authority
+        url, host, port = request.url, request.host, request.port
+        decrypted = route == "base-url" or endpoints.is_model_host(host, port, self._config.model_hosts)
+        if not decrypted:
+            self._pass_plain(flow)
+            return
+        path = request.path.partition("?")[0]
+        endpoint = endpoints.classify(request.method, host, path, self._config.model_hosts)
+        mapped = self._config.host_map.find(host, port)
+        if mapped is not None:
+            self._send_to(flow, mapped)
+        self._chain(flow)
+        flow.metadata[KEY] = flow.id
+        if endpoint.cls is not None or self._config.all_paths:
+            flow.metadata[STORED] = (url, endpoint, route, request.url if mapped else "")
+
+    def _is_ours(self, host: str, port: int) -> bool:
+        return port == self._config.own_port and is_loopback(host)
+
+    @staticmethod
+    def _send_to(flow: http.HTTPFlow, target: Target) -> None:
+        # Through `data`, so that the Host header stays what the agent sent. In `server_connect` it would be too
+        # late: mitmproxy then never finds the open connection again and the 6th request waits for ever.
+        data = flow.request.data
+        data.scheme, data.host, data.port = target.scheme.encode(), target.host, target.port
+        if target.prefix:
+            data.path = target.prefix.encode() + data.path
+
+    def _chain(self, flow: http.HTTPFlow) -> None:
+        proxy = self._config.proxy
+        if proxy is not None and proxy.serves(flow.request.host, flow.request.port):
+            flow.server_conn.via = (proxy.scheme, (proxy.host, proxy.port))  # type: ignore[assignment]
+
+    def _pass_plain(self, flow: http.HTTPFlow) -> None:
+        request = flow.request
+        pipe = _Pipe(request.host, request.port, Moment.now())
+        flow.metadata[PLAIN] = pipe
+
+        def up(data: bytes) -> bytes:
+            pipe.up += len(data)
+            return data
+
+        request.stream = up
+        self._chain(flow)
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        if STORED not in flow.metadata:
+            if KEY in flow.metadata:
+                sent = len(flow.request.raw_content or b"")
+                self._sink(PassedBy(flow.request.pretty_host, flow.request.method, flow.request.path, sent))
+            return
+        url, endpoint, route, sent_to = flow.metadata[STORED]
+        kept = self._sink(flows.opened(flow, flow.metadata[KEY], url, sent_to, endpoint, route))
+        if self._config.confirm is not None:
+            reason = await self._config.confirm() if kept else "the archive takes no records"
+            if reason:
+                flow.response = refusal(reason)
+
+    # -- responses
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        response = flow.response
+        assert response is not None
+        if PLAIN in flow.metadata:
+            pipe: _Pipe = flow.metadata[PLAIN]
+
+            def down(data: bytes) -> bytes:
+                pipe.down += len(data)
+                return data
+
+            response.stream = down
+        elif STORED in flow.metadata:
+            key: str = flow.metadata[KEY]
+            sink = self._sink
+            sink(flows.answered(flow, key))
+
+            def tee(data: bytes) -> bytes:
+                if data:
+                    sink(Arrived(key, time.monotonic_ns(), data))
+                return data
+
+            response.stream = tee
+            if response.raw_content:
+                # Made here (a refusal) and not streamed, so the tee will not see it.
+                sink(Arrived(key, time.monotonic_ns(), response.raw_content))
+        else:
+            response.stream = True
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        self._finish(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        self._finish(flow)
+
+    def _finish(self, flow: http.HTTPFlow) -> None:
+        if flow.metadata.pop(STORED, None) is not None:
+            self._sink(flows.finished(flow, flow.metadata[KEY]))
+        pipe: _Pipe | None = flow.metadata.pop(PLAIN, None)
+        if pipe is not None:
+            self._egress(pipe, "plain", flow.error.msg if flow.error else "")
+
+    # -- hosts that are not decrypted
+
+    def next_layer(self, next_: layer.NextLayer) -> None:
+        """Lead a tunnel through the user's own proxy where their environment asks for it."""
+        proxy, address = self._config.proxy, next_.context.server.address
+        if proxy is None or address is None or next_.context.server.via is not None:
+            return
+        if not endpoints.is_model_host(address[0], address[1], self._config.model_hosts) and proxy.serves(
+            address[0], address[1]
+        ):
+            next_.context.server.via = (proxy.scheme, (proxy.host, proxy.port))  # type: ignore[assignment]
+            next_.layer = HttpUpstreamProxy.make(next_.context, send_connect=True)[0]
+
+    def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
+        if self._config.proxy is not None and self._config.proxy.authorization:
+            flow.request.headers["Proxy-Authorization"] = self._config.proxy.authorization
+
+    def tcp_start(self, flow: tcp.TCPFlow) -> None:
+        host, port = (flow.server_conn.address or ("?", 0))[:2]
+        self._pipes[flow.id] = _Pipe(host, port, Moment.now())
+
+    def tcp_message(self, flow: tcp.TCPFlow) -> None:
+        pipe = self._pipes.get(flow.id)
+        message = flow.messages[-1]
+        if pipe is not None:
+            if message.from_client:
+                pipe.up += len(message.content)
+            else:
+                pipe.down += len(message.content)
+        # Ours alone: nobody else reads them, and a long tunnel would fill the memory.
+        flow.messages.clear()
+
+    def tcp_end(self, flow: tcp.TCPFlow) -> None:
+        self._tunnel_done(flow)
+
+    def tcp_error(self, flow: tcp.TCPFlow) -> None:
+        self._tunnel_done(flow)
+
+    def _tunnel_done(self, flow: tcp.TCPFlow) -> None:
+        pipe = self._pipes.pop(flow.id, None)
+        if pipe is not None:
+            self._egress(pipe, "tunnel", flow.error.msg if flow.error else "")
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        """The agent does not trust our CA for a model host: nothing of that connection can be recorded."""
+        host, port = (data.context.server.address or (data.conn.sni or "?", 443))[:2]
+        self._egress(_Pipe(data.conn.sni or host, port, Moment.now()), "refused", data.conn.error or "TLS failed")
+
+    def _egress(self, pipe: _Pipe, how: str, error: str) -> None:
+        self._sink(
+            Egress(
+                at=Moment.now(),
+                host=pipe.host,
+                port=pipe.port,
+                how=how,  # type: ignore[arg-type]
+                bytes_up=pipe.up,
+                bytes_down=pipe.down,
+                started_ns=pipe.started.wall_ns,
+                error=error,
+            )
+        )
+
+    def finish_all(self) -> None:
+        """The proxy is going down: note the tunnels that are still open."""
+        for pipe in self._pipes.values():
+            self._egress(pipe, "tunnel", "")
+        self._pipes.clear()
+
+
+def refusal(reason: str) -> http.Response:
+    """What `--strict` answers instead of letting a call go unrecorded; the shape the Messages API gives errors."""
+    body = {
+        "type": "error",
+        "error": {"type": "api_error", "message": f"tapes --strict: not recorded: {reason}"},
+    }
+    return http.Response.make(503, json.dumps(body).encode(), {"content-type": "application/json"})

@@ -1,0 +1,304 @@
+"""The launcher: holds the listening socket, the agent and its terminal, and keeps a capture process alive beside them.
+
+It stays small and imports the standard library only: it starts before anything else and lives as long as the agent.
+The socket is listening before the agent starts, so connections made while the capture process is still importing its
+libraries wait in the backlog. When a capture process dies, another one takes the same socket and adopts the session:
+the run goes on, with a gap. When none can be kept alive, a plain tunnel takes the socket, so that the agent works on,
+unrecorded; that is said loudly (`--strict` ends up with refused calls instead).
+
+The agent gets the caller's terminal, process group, signals and environment, and its exit status is ours. Failures of
+our own exit with 125, a command that can not be run with 126, one that is not there with 127, as env(1) does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tapes_addons.plan import Plan
+
+BACKLOG = 1024
+FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
+KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
+"""The terminal sends these to the whole foreground group: the agent has them already, the launcher stays."""
+MAX_FAILED_STARTS = 3
+"""Capture processes in a row that died before they were ready."""
+MAX_RESTARTS, RESTARTS_WITHIN_S = 20, 60.0
+"""More than this and it is not bad luck."""
+FINISH_S = 20.0
+COULD_NOT_CAPTURE, COULD_NOT_RUN, NOT_FOUND = 125, 126, 127
+
+
+def say(text: str) -> None:
+    """A line of ours on stderr. A closed stderr must not end the run."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"tapes: {text}\n")
+        sys.stderr.flush()
+
+
+class Capture:
+    """The capture process and our line to it."""
+
+    def __init__(self, plan: Plan, listener: socket.socket) -> None:
+        ours, theirs = socket.socketpair()
+        self.line = ours
+        self.ready = False
+        self.pending = b""
+        log = os.open(Path(plan.run_dir) / "capture.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        fds = (listener.fileno(), theirs.fileno())
+        try:
+            self.process = subprocess.Popen(
+                [*plan.python, "-m", "tapes_addons.recorder", *map(str, fds)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=fds,
+                start_new_session=True,
+                cwd="/",
+            )
+        finally:
+            os.close(log)
+            theirs.close()
+        self.send_line(plan.to_json())
+
+    def send(self, **message: object) -> None:
+        self.send_line(json.dumps(message).encode() + b"\n")
+
+    def send_line(self, line: bytes) -> None:
+        # A dead capture process is noticed by its closed line, where it is also answered for.
+        with contextlib.suppress(OSError):
+            self.line.sendall(line)
+
+    def read(self) -> list[dict[str, Any]] | None:
+        """Messages that have come; None when the line is closed."""
+        try:
+            data = self.line.recv(65536)
+        except OSError:
+            data = b""
+        if not data:
+            return None
+        *lines, self.pending = (self.pending + data).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+
+class Launcher:
+    """One run, from binding the socket to the summary."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.selector = selectors.DefaultSelector()
+        self.listener = self._bind()
+        self.capture: Capture | None = None
+        self.tunnel: subprocess.Popen[bytes] | None = None
+        self.agent: subprocess.Popen[bytes] | None = None
+        self.notices: list[str] = []
+        self.failed_starts = 0
+        self.restarts: list[float] = []
+        self.done: dict[str, Any] | None = None
+        self.fatal = ""
+
+    def _bind(self) -> socket.socket:
+        # The protocol is named because asyncio sets TCP_NODELAY only on sockets that say TCP: without it Nagle's
+        # algorithm and delayed acknowledgements held every streamed answer up for 40 ms.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # After a crash the port of the last run may still have closing connections on it.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.plan.port))
+        listener.listen(BACKLOG)
+        return listener
+
+    def run(self) -> int:
+        self._catch_signals()
+        self._start_capture()
+        if self.plan.banner:
+            say(self.plan.banner)
+        try:
+            self.agent = subprocess.Popen(self.plan.argv, env=self._environment())
+        except OSError as error:
+            status = NOT_FOUND if isinstance(error, FileNotFoundError) else COULD_NOT_RUN
+            say(f"cannot run {self.plan.argv[0]}: {error.strerror}")
+            self._finish({"status": status, "how": "the agent could not be started"})
+            return self._summary(status)
+        if self.capture is not None:
+            self.capture.send(agent=self.agent.pid)
+        while self.agent.poll() is None:
+            self._wait(None)
+        code = self.agent.returncode
+        ended = {"signal": -code, "status": None} if code < 0 else {"status": code, "signal": None}
+        self._finish({**ended, "how": "the agent exited"})
+        return self._summary(128 - code if code < 0 else code)
+
+    # -- the agent
+
+    def _environment(self) -> dict[str, str]:
+        port = str(self.listener.getsockname()[1])
+        environment = {k: v for k, v in os.environ.items() if k not in self.plan.unset}
+        return environment | {k: v.replace("{port}", port) for k, v in self.plan.environment.items()}
+
+    def _catch_signals(self) -> None:
+        """Python-level handlers, not SIG_IGN: what we catch is reset for the agent by exec, what we ignore is not."""
+        reader, writer = socket.socketpair()
+        reader.setblocking(False)
+        writer.setblocking(False)
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        self.selector.register(reader, selectors.EVENT_READ, "signal")
+        self._signal_sockets = (reader, writer)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (*FORWARDED, *KEYBOARD):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._forward if number in FORWARDED else lambda *_: None)
+
+    def _forward(self, number: int, frame: object) -> None:
+        if self.agent is not None and self.agent.poll() is None and number != signal.SIGWINCH:
+            self.agent.send_signal(number)
+
+    # -- the capture process
+
+    def _start_capture(self) -> None:
+        try:
+            self.capture = Capture(self.plan, self.listener)
+        except OSError as error:
+            self.notices.append(f"could not start the capture process: {error}")
+            self._fall_back()
+            return
+        self.selector.register(self.capture.line, selectors.EVENT_READ, "capture")
+        if self.agent is not None:
+            self.capture.send(agent=self.agent.pid)
+
+    def _wait(self, timeout: float | None) -> None:
+        for key, _ in self.selector.select(timeout):
+            if key.data == "signal":
+                with contextlib.suppress(BlockingIOError):
+                    self._signal_sockets[0].recv(4096)
+            elif self.capture is not None:
+                messages = self.capture.read()
+                if messages is None:
+                    self._capture_lost()
+                else:
+                    for message in messages:
+                        self._heard(message)
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if "ready" in message and self.capture is not None:
+            self.capture.ready = True
+        if "session" in message:
+            self.plan.session = message["session"]
+        if "trouble" in message:
+            self.notices.append(message["trouble"])
+        if "fatal" in message:
+            self.fatal = message["fatal"] + (f" ({message['hint']})" if message.get("hint") else "")
+        if "done" in message:
+            self.done = message["done"]
+
+    def _capture_lost(self) -> None:
+        capture, self.capture = self.capture, None
+        assert capture is not None
+        self.selector.unregister(capture.line)
+        capture.line.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            capture.process.wait(5)
+        if self.done is not None:
+            return
+        self.plan.lost_since_ns = time.time_ns()
+        now = time.monotonic()
+        self.restarts.append(now)
+        self.failed_starts = 0 if capture.ready else self.failed_starts + 1
+        lately = sum(now - then < RESTARTS_WITHIN_S for then in self.restarts)
+        if self.fatal or self.failed_starts >= MAX_FAILED_STARTS or lately > MAX_RESTARTS:
+            self._fall_back()
+        else:
+            self._start_capture()
+
+    def _fall_back(self) -> None:
+        """Nothing can be recorded any more. The agent comes first: let its traffic through, unless told otherwise."""
+        self.notices.append(f"NOT RECORDING: {self.fatal or 'the capture process keeps dying'}")
+        if self.plan.strict:
+            self.listener.close()
+            return
+        fd = self.listener.fileno()
+        settings = json.dumps({"base_url": self.plan.base_url, "mapped": self.plan.map_host})
+        self.tunnel = subprocess.Popen(
+            [*self.plan.python, "-m", "tapes_addons.tunnel", str(fd), settings],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(fd,),
+            start_new_session=True,
+        )
+
+    # -- the end
+
+    def _finish(self, ended: dict[str, object]) -> None:
+        """Have the capture process write everything and close the session; a successor may have to."""
+        deadline = time.monotonic() + FINISH_S
+        told: Capture | None = None
+        while self.done is None and self.capture is not None and time.monotonic() < deadline:
+            if self.capture is not told:
+                told = self.capture
+                told.send(finish=ended)
+            self._wait(0.2)
+        if self.capture is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.capture.process.wait(2)
+            if self.capture.process.poll() is None:
+                self.capture.process.kill()
+        if self.tunnel is not None:
+            self.tunnel.terminate()
+
+    def _summary(self, status: int) -> int:
+        done = self.done
+        for notice in self.notices:
+            say(notice)
+        if done is None:
+            say(f"nothing more is known of this run; the capture's log is {self.plan.run_dir}/capture.log")
+            return status
+        if self.restarts:
+            say(f"the capture process was restarted {len(self.restarts)} time(s); the session has a gap record")
+        short = self.plan.session[:12]
+        if not done["calls"]:
+            say(
+                f"WARNING: no model call was captured (session {short}). The agent may not honour the proxy "
+                f"variables, or its model host is unknown: try --model-host HOST, or --route base-url. "
+                f"Hosts seen: tapes show {short} --egress"
+            )
+        gaps = f", {done['gaps']} gaps" if done["gaps"] else ", no gaps"
+        partial = f", {done['partial']} partial" if done["partial"] else ""
+        failed = sum(done["outcomes"].get(k, 0) for k in ("http_error", "error_event", "no_response"))
+        failures = f", {failed} failed" if failed else ""
+        say(
+            f"session {short}: {done['exchanges']} exchanges captured ({done['complete']} complete{partial}"
+            f"{failures}){gaps}, {done['tool_uses']} tool calls. Next: tapes show {short}"
+        )
+        if not done["all_written"]:
+            say(f"some of it could NOT be written; the reason is in {self.plan.run_dir}/capture.log")
+        elif not self.notices and not self.restarts:
+            shutil.rmtree(self.plan.run_dir, ignore_errors=True)
+        return status
+
+
+def main() -> int:
+    """Run the plan that stands on the file descriptor given as first argument."""
+    with os.fdopen(int(sys.argv[1]), "rb") as file:
+        plan = Plan.from_json(file.read())
+    try:
+        launcher = Launcher(plan)
+    except OSError as error:
+        say(f"cannot listen on 127.0.0.1:{plan.port}: {error.strerror}; choose another --port, or leave it out")
+        return COULD_NOT_CAPTURE
+    return launcher.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""mitmproxy as we run it: few addons, a socket that is already listening, and no time-out of our own.
+
+mitmproxy has no option for an inherited socket. A proxy mode of our own (`inherited`) is registered beside its modes
+with a server instance whose `listen` takes the socket; everything else is the regular explicit proxy
+(docs/adr/0003-inherited-socket.md). The minor version of mitmproxy is pinned for this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any, ClassVar
+
+from mitmproxy import options
+from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
+from mitmproxy.master import Master
+from mitmproxy.proxy import layers, mode_specs
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layer import Layer
+from mitmproxy.proxy.mode_servers import AsyncioServerInstance
+
+from tapes.wire import endpoints
+from tapes_addons.capture import Capture, Config
+
+NEVER_S = 7 * 24 * 3600
+"""mitmproxy closes connections that are idle for ten minutes; a model may think longer."""
+
+
+class InheritedMode(mode_specs.ProxyMode):
+    """An explicit HTTP proxy on a socket that another process bound."""
+
+    description: ClassVar[str] = "HTTP(S) proxy on an inherited socket"
+    transport_protocol = mode_specs.TCP
+
+    def __post_init__(self) -> None:
+        mode_specs._check_empty(self.data)
+
+
+class InheritedInstance(AsyncioServerInstance[InheritedMode]):
+    """Serves the socket given to `build`; one proxy per process."""
+
+    sock: ClassVar[socket.socket]
+
+    def make_top_layer(self, context: Context) -> Layer:
+        return layers.modes.HttpProxy(context)
+
+    async def listen(self, host: str, port: int) -> list[Any]:
+        return [await asyncio.start_server(self.handle_stream, sock=self.sock, backlog=1024)]
+
+
+def build(
+    capture: Capture, config: Config, listener: socket.socket, ca: str, upstream_ca: str, insecure: bool
+) -> Master:
+    """A master ready to `run()` on the running loop. `ca`: folder of our CA; `upstream_ca`: roots for providers."""
+    InheritedInstance.sock = listener
+    master = Master(options.Options())
+    master.addons.add(core.Core(), capture, proxyserver.Proxyserver(), next_layer.NextLayer(), tlsconfig.TlsConfig())
+    hosts = list(config.model_hosts)
+    master.options.update(
+        confdir=ca,
+        mode=["inherited"],
+        listen_port=config.own_port,
+        listen_host="127.0.0.1",
+        connection_strategy="lazy",
+        allow_hosts=endpoints.allow_host_patterns(hosts),
+        show_ignored_hosts=True,
+        ssl_insecure=insecure,
+        ssl_verify_upstream_trusted_ca=upstream_ca,
+        tcp_timeout=NEVER_S,
+        validate_inbound_headers=False,
+    )
+    return master

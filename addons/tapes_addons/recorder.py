@@ -1,0 +1,224 @@
+"""The capture process of one run: mitmproxy on the launcher's socket, and the writer behind it.
+
+Started by the launcher with an inherited listening socket and a control socket; reads its `Plan` from the control
+socket's first line. It survives the agent's terminal signals (own session) and outlives nobody: when the launcher is
+gone it records on until the agent is gone too, then closes the session.
+
+Control lines are JSON objects. From here: {"session": hex}, {"ready": true}, {"trouble": text}, {"fatal": text,
+"hint": text}, {"done": {...}}. To here: the plan, {"agent": pid}, {"finish": {"status": n, "signal": n}}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.errors import TapesError
+from tapes.intake.events import Linker
+from tapes.intake.opening import Facts, adopt, open_session
+from tapes.intake.split import Splitter
+from tapes.intake.writer import Writer
+from tapes.record.digest import Digest
+from tapes.wire.agents import by_name
+from tapes.wire.exchange import Moment
+from tapes.wire.redact import Redactor, secret_variables
+from tapes_addons.plan import Plan
+from tapes_addons.routes import HostMap, Target, UpstreamProxy
+
+CLOSE_S = 10.0
+CONFIRM_S = 5.0
+SETTLE_S = 0.3
+"""How long the agent's last disconnects may take to arrive after it has exited."""
+SWITCH_S = 0.0005
+"""Thread switch interval: the writer's Python must not hold the event loop up for the default 5 ms."""
+
+logger = logging.getLogger("tapes")
+
+
+@dataclass(slots=True)
+class Control:
+    """The launcher's end of our line; a lost launcher is noticed by the reader, not here."""
+
+    sock: socket.socket
+
+    def send(self, **message: object) -> None:
+        try:
+            self.sock.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as error:
+            logger.warning("the launcher is gone: %s", error)
+
+
+def main(argv: list[str]) -> int:
+    listen_fd, control_fd = int(argv[0]), int(argv[1])
+    control_socket = socket.socket(fileno=control_fd)
+    lines = control_socket.makefile("rb")
+    plan = Plan.from_json(lines.readline())
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    control = Control(control_socket)
+    try:
+        run = Run(plan, control)
+    except TapesError as error:
+        control.send(fatal=str(error), hint=error.hint)
+        return 1
+    listener = socket.socket(fileno=listen_fd)
+    return asyncio.run(run.proxy(listener, lines))
+
+
+class Run:
+    """One recorded run: archive, session, writer."""
+
+    def __init__(self, plan: Plan, control: Control) -> None:
+        self.plan = plan
+        self.control = control
+        environ = dict(os.environb)
+        redactor = Redactor(secret_variables(environ), strict=plan.redact == "strict")
+        self.archive = LmdbArchive.open(Path(plan.home) / "archive", create=True)
+        if plan.session:
+            self.session = Digest.parse(plan.session)
+            summary, linker = adopt(self.archive, self.session, plan.lost_since_ns)
+        else:
+            facts = Facts(
+                agent=plan.agent,
+                argv=[os.fsencode(word) for word in plan.argv],
+                cwd=os.fsencode(plan.cwd),
+                name=plan.name,
+                route=plan.route,
+                host=socket.gethostname(),
+                user=getpass.getuser(),
+                git_head=git_head(plan.cwd),
+                environ=environ,
+                started=Moment(plan.started_ns, plan.started_mono_ns),
+            )
+            self.session, summary = open_session(self.archive, facts, redactor)
+            linker = Linker()
+        control.send(session=self.session.hex())
+        self.writer = Writer(
+            self.archive,
+            Splitter(self.session, redactor),
+            by_name(plan.agent),
+            linker,
+            summary,
+            on_trouble=lambda text: control.send(trouble=text),
+        )
+        self.writer.start()
+        self._agent_pid = 0
+
+    async def proxy(self, listener: socket.socket, lines: Any) -> int:
+        """Serve until the launcher says that the agent has finished."""
+        from tapes_addons.capture import Capture, Config
+        from tapes_addons.proxy import build
+
+        sys.setswitchinterval(SWITCH_S)
+        plan = self.plan
+        config = Config(
+            own_port=listener.getsockname()[1],
+            host_map=HostMap.parse(plan.map_host),
+            model_hosts=tuple(plan.model_hosts),
+            base_url=Target.parse(plan.base_url, "the base URL") if plan.base_url else None,
+            proxy=UpstreamProxy.of(os.environ),
+            all_paths=plan.all_paths,
+            confirm=self._confirm if plan.strict else None,
+        )
+        capture = Capture(self.writer.put, config)
+        master = build(capture, config, listener, plan.ca, plan.upstream_ca, plan.insecure_upstream)
+        finish: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._listen_to_launcher(lines, finish)
+        serving = asyncio.ensure_future(master.run())
+        self.control.send(ready=True)
+        waiting: list[asyncio.Future[Any]] = [serving, finish]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not finish.done():
+            serving.result()
+            return 1
+        await asyncio.sleep(SETTLE_S)
+        capture.finish_all()
+        closed = await asyncio.to_thread(self.writer.close, finish.result(), CLOSE_S)
+        self._report(closed)
+        master.shutdown()
+        await serving
+        self.archive.close()
+        return 0
+
+    @property
+    def _confirm(self) -> Callable[[], Awaitable[str]]:
+        async def confirm() -> str:
+            safe = await asyncio.to_thread(self.writer.wait_safe, CONFIRM_S)
+            return "" if safe and not self.writer.failing else self.writer.failing or "the archive is too slow"
+
+        return confirm
+
+    def _listen_to_launcher(self, lines: Any, finish: asyncio.Future[dict[str, Any]]) -> None:
+        """Read control lines in a thread of their own; a closed line means that the launcher died."""
+        loop = asyncio.get_running_loop()
+
+        def done(result: dict[str, Any]) -> None:
+            if not finish.done():
+                finish.set_result(result)
+
+        def read() -> None:
+            for line in lines:
+                message = json.loads(line)
+                if "agent" in message:
+                    self._agent_pid = int(message["agent"])
+                if "finish" in message:
+                    loop.call_soon_threadsafe(done, message["finish"])
+                    return
+            while self._agent_pid and alive(self._agent_pid):
+                time.sleep(0.2)
+            loop.call_soon_threadsafe(done, {"how": "the launcher was lost"})
+
+        threading.Thread(target=read, name="tapes-control", daemon=True).start()
+
+    def _report(self, closed: bool) -> None:
+        row = self.writer.summary
+        self.control.send(
+            done={
+                "exchanges": row.exchanges,
+                "calls": row.calls,
+                "complete": row.complete,
+                "partial": row.partial,
+                "outcomes": row.outcomes,
+                "gaps": row.gaps,
+                "tool_uses": row.tool_uses,
+                "redactions": row.redactions,
+                "egress": row.egress,
+                "all_written": closed,
+            }
+        )
+
+
+def git_head(cwd: str) -> str:
+    """The commit checked out in `cwd`; empty outside a repository or without git."""
+    command = ["git", "-C", cwd, "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,109 @@
+"""Certificates: our own CA, and the bundles that a launched agent and our upstream side trust.
+
+The CA lives in the archive's home and is trusted only through the launched agent's environment; it is never installed
+anywhere. Whoever reads its key can impersonate any host *to agents launched by us*, so the key file is 0600 in a 0700
+directory. It is made once, before any agent starts, by a process of its own, because `cryptography` is slow to import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tapes.errors import ArchiveError
+
+CA_NAME = "mitmproxy"
+CERTIFICATE = f"{CA_NAME}-ca-cert.pem"
+
+SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/opt/homebrew/etc/ca-certificates/cert.pem",
+)
+REPLACING = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "CODEX_CA_CERTIFICATE",
+)
+ADDING = ("NODE_EXTRA_CA_CERTS",)
+
+
+def ensure_ca(home: Path) -> Path:
+    """The folder of our CA under `home`, made now if need be. Safe when several runs start at once."""
+    folder = home / "ca"
+    if not (folder / CERTIFICATE).exists():
+        command = [sys.executable, "-m", "tapes_addons.trust", str(home)]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        if not (folder / CERTIFICATE).exists():
+            last = made.stderr.strip().splitlines()[-1:] or ["no reason given"]
+            raise ArchiveError(f"could not make a CA in {folder}: {last[0]}")
+    return folder
+
+
+def make_ca(home: Path) -> None:
+    """Make the CA beside its place and move it there whole; who comes second finds it made."""
+    from mitmproxy import certs
+
+    folder = home / "ca"
+    draft = Path(tempfile.mkdtemp(prefix=".ca-", dir=home))
+    try:
+        certs.CertStore.create_store(draft, CA_NAME, 2048, organization="tapes", cn="tapes recorder CA")
+        for path in draft.iterdir():
+            path.chmod(0o600)
+        # Loses against another run's rename (the target is then a folder with files): theirs serves as well.
+        with contextlib.suppress(OSError):
+            draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def system_bundle() -> Path:
+    """The machine's own roots, else those of certifi."""
+    for name in SYSTEM_BUNDLES:
+        if Path(name).is_file():
+            return Path(name)
+    import certifi
+
+    return Path(certifi.where())
+
+
+def user_bundles(environ: Mapping[str, str]) -> tuple[list[Path], list[Path]]:
+    """CA files the user has set: those that replace a program's roots, and those that add to them."""
+
+    def files(names: Iterable[str]) -> list[Path]:
+        paths = [Path(environ[name]) for name in names if environ.get(name)]
+        return list(dict.fromkeys(path for path in paths if path.is_file()))
+
+    return files(REPLACING), files(ADDING)
+
+
+def write_bundles(folder: Path, ca: Path, environ: Mapping[str, str]) -> tuple[Path, Path, Path]:
+    """Write bundle (system + user + ours), extra (user's additions + ours) and upstream (system + user)."""
+    replacing, adding = user_bundles(environ)
+    ours = (ca / CERTIFICATE).read_bytes()
+    theirs = b"\n".join(path.read_bytes() for path in dict.fromkeys([*replacing, *adding]))
+    roots = system_bundle().read_bytes()
+    contents = {
+        "bundle.pem": roots + b"\n" + theirs + b"\n" + ours,
+        "extra.pem": theirs + b"\n" + ours,
+        "upstream.pem": roots + b"\n" + theirs,
+    }
+    for name, data in contents.items():
+        descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+    return folder / "bundle.pem", folder / "extra.pem", folder / "upstream.pem"
+
+
+if __name__ == "__main__":
+    make_ca(Path(sys.argv[1]))

@@ -1,0 +1,120 @@
+"""`tapes cat REF`: any record as JSON, or the exact bytes of its bodies."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from tapes.archive.base import Archive
+from tapes.archive.refs import resolve
+from tapes.errors import NotFound, UsageError
+from tapes.record.digest import Digest
+from tapes.record.kinds import BodyRef, Record
+from tapes.session.exchanges import Exchange, exchanges
+from tapes.session.view import steps
+from tapes_cli import output
+from tapes_cli.home import open_archive
+
+
+@click.command("cat")
+@click.argument("ref")
+@click.option("--request", "what", flag_value="request", help="The request body of its exchange, byte for byte.")
+@click.option("--response", "what", flag_value="response", help="The response body, byte for byte.")
+@click.option("--headers", "what", flag_value="headers", help="Request and response headers as they were sent.")
+def command(ref: str, what: str | None) -> None:
+    """Print a record as JSON, or the stored bytes of an exchange's bodies to standard output.
+
+    Bodies are after content-decoding and redaction: the record says where anything was replaced. A body larger than
+    memory is no problem; a damaged one ends with exit code 4, and what came before it must not be trusted.
+    """
+    with open_archive() as archive:
+        found = resolve(archive, ref)
+        digest = found.record or found.session
+        if found.step is not None:
+            digest = next((s.hash for s in steps(archive, found.session) if s.number == found.step), digest)
+        record = archive.record(digest)
+        if what is None:
+            output.show_json(as_object(digest, record))
+            return
+        exchange = exchange_of(archive, found.session, digest, record)
+        if what == "headers":
+            show_headers(exchange)
+        else:
+            write_body(archive, exchange, what)
+
+
+def exchange_of(archive: Archive, session: Digest, digest: Digest, record: Record) -> Exchange:
+    """The exchange that a record belongs to, itself or by its parents."""
+    wanted = {digest, *record.parents}
+    for exchange in exchanges(archive, session):
+        if wanted & {exchange.hash, exchange.end_hash}:
+            return exchange
+    raise UsageError(
+        f"{digest.short()} is a {record.type}, which has no request or response",
+        hint=f"exchanges of its session: tapes show {session.short()} --exchanges",
+    )
+
+
+def write_body(archive: Archive, exchange: Exchange, what: str) -> None:
+    reference: BodyRef | None = exchange.request if what == "request" else exchange.response
+    out = sys.stdout.buffer
+    if reference is not None:
+        for chunk in archive.body_chunks(reference):
+            out.write(chunk)
+    elif what == "response" and exchange.end is None:
+        # Still open: what its parts hold so far.
+        for digest, _ in exchange.parts:
+            out.write(archive.tail(digest) or b"")
+    elif what == "response" and exchange.status is None:
+        raise NotFound(f"exchange {exchange.hash.short()} has no response: {exchange.outcome}")
+    out.flush()
+
+
+def show_headers(exchange: Exchange) -> None:
+    """As on the wire, controls made visible: a header must not drive the terminal."""
+    body = exchange.body
+    click.echo(output.harmless(f"> {body['method']} {body['url']} {body.get('http', '')}".rstrip()))
+    for name, value in body["headers"]:
+        click.echo(output.harmless(f"> {name.decode('latin-1')}: {value.decode('latin-1')}"))
+    head = exchange.end.body if exchange.end else exchange.parts[0][1].body if exchange.parts else {}
+    if exchange.status is not None:
+        click.echo(output.harmless(f"< {head.get('http', '')} {exchange.status} {head.get('reason', '')}".rstrip()))
+    for name, value in head.get("headers", ()):
+        click.echo(output.harmless(f"< {name.decode('latin-1')}: {value.decode('latin-1')}"))
+
+
+def as_object(digest: Digest, record: Record) -> dict[str, Any]:
+    """A record as JSON: digests and ids in hex, other byte strings as text with what is not UTF-8 escaped."""
+    return {
+        "hash": digest.hex(),
+        "v": record.v,
+        "type": record.type,
+        "session": record.session.hex() if record.session else digest.hex(),
+        "seq": record.seq,
+        "prev": record.prev.hex() if record.prev else None,
+        "parents": [parent.hex() for parent in record.parents],
+        "writer": record.writer.hex(),
+        "time": output.iso(record.wall_ns),
+        "wall_ns": record.wall_ns,
+        "mono_ns": record.mono_ns,
+        "boot": record.boot,
+        "nonce": record.nonce.hex(),
+        "body": plain(record.body),
+        **({"extra": plain(record.extra)} if record.extra else {}),
+    }
+
+
+DIGEST_KEYS = frozenset({"node", "hash", "data", "wire_hash", "input_hash"})
+
+
+def plain(value: Any, key: str = "") -> Any:
+    if isinstance(value, Mapping):
+        return {k: plain(v, k) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, key) for item in value]
+    if isinstance(value, bytes):
+        return value.hex() if key in DIGEST_KEYS else value.decode("utf-8", "backslashreplace")
+    return value

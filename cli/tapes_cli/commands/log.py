@@ -1,0 +1,85 @@
+"""`tapes log`: the recorded sessions, newest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tapes.archive.summary import Summary
+from tapes.session.rows import Row, rows
+from tapes_cli import output
+from tapes_cli.home import open_archive
+
+
+@click.command("log")
+@click.option("--json", "as_json", is_flag=True, help="One object a line; fields in docs/cli.md.")
+@click.option("-n", "--limit", type=click.IntRange(1), help="Only the newest N sessions.")
+def command(as_json: bool, limit: int | None) -> None:
+    """List the recorded sessions, newest first."""
+    with open_archive() as archive:
+        found: list[Row] = []
+        for row in rows(archive):
+            if as_json:
+                output.show_json(as_object(row))
+            else:
+                found.append(row)
+            limit = None if limit is None else limit - 1
+            if limit == 0:
+                break
+    if not as_json:
+        head = ("hash", "name", "agent", "model", "started", "length", "exchanges", "tools", "outcome")
+        output.page(output.table([cells(row) for row in found], head, stretch=3))
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    s = row.summary
+    if row.error:
+        return (row.session.short(), "", "", row.error, "", "", "", "", "DAMAGED")
+    agent = f"{s.agent} {s.agent_version}".strip()
+    exchanges = f"{s.exchanges}" + (f" ({s.partial} partial)" if s.partial else "")
+    return (
+        row.session.short(),
+        s.name or "-",
+        agent,
+        main_model(s) or "-",
+        output.wall(s.started_ns),
+        output.duration(s.ended_ns - s.started_ns),
+        exchanges,
+        str(s.tool_uses),
+        s.outcome + (f", {s.gaps} gaps" if s.gaps else ""),
+    )
+
+
+def main_model(summary: Summary) -> str:
+    """The model asked most often."""
+    return max(summary.models, key=lambda model: summary.models[model], default="")
+
+
+def as_object(row: Row) -> dict[str, Any]:
+    s = row.summary
+    return {
+        "hash": row.session.hex(),
+        "name": s.name or None,
+        "agent": s.agent,
+        "agent_version": s.agent_version or None,
+        "model": main_model(s) or None,
+        "models": s.models,
+        "command": s.command,
+        "cwd": s.cwd,
+        "started": output.iso(s.started_ns),
+        "ended": output.iso(s.ended_ns) if s.closed else None,
+        "seconds": round((s.ended_ns - s.started_ns) / 1e9, 6),
+        "exchanges": s.exchanges,
+        "calls": s.calls,
+        "complete": s.complete,
+        "partial": s.partial,
+        "outcomes": s.outcomes,
+        "tool_uses": s.tool_uses,
+        "tool_results": s.tool_results,
+        "gaps": s.gaps,
+        "redactions": s.redactions,
+        "egress": s.egress,
+        "outcome": s.outcome,
+        "error": row.error or None,
+    }

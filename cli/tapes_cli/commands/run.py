@@ -1,0 +1,194 @@
+"""`tapes run`: decide what the run is to do, then become the launcher.
+
+Everything that can be refused is refused here, before the agent starts: an archive of another format, a name that is
+taken, a malformed map. Then this process replaces itself with the launcher, which is small and needs no library.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+import tapes_addons
+from tapes.errors import NotFound, TapesError, UsageError
+from tapes.wire import agents, endpoints
+from tapes.wire.agents.base import Agent, Route, Trust
+from tapes_addons.plan import Plan
+from tapes_addons.routes import HostMap, Target, UpstreamProxy, bypasses, no_proxy_entries
+from tapes_addons.trust import ensure_ca, write_bundles
+from tapes_cli.exit_codes import Exit
+from tapes_cli.home import home
+from tapes_cli.main import report
+
+NO_PROXY = ("NO_PROXY", "no_proxy")
+
+
+@click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@click.option("--name", metavar="N", default="", help="Name the session; other commands accept it for the hash.")
+@click.option(
+    "--route",
+    type=click.Choice(["proxy", "base-url"]),
+    default="proxy",
+    show_default=True,
+    help="How the agent is led to us. A base URL changes what some agents send; a proxy does not.",
+)
+@click.option("--strict", is_flag=True, help="Refuse a model call (503) rather than let it go unrecorded.")
+@click.option(
+    "--map-host",
+    metavar="HOST=URL",
+    multiple=True,
+    help="Send calls for HOST to URL (a gateway, a test server). May be repeated.",
+)
+@click.option("--insecure-upstream", is_flag=True, help="Do not check the certificates of model hosts.")
+@click.option("--model-host", metavar="HOST", multiple=True, help="Record this host's calls too. May be repeated.")
+@click.option("--all-paths", is_flag=True, help="Store telemetry and other non-model paths of model hosts too.")
+@click.option("--redact", type=click.Choice(["standard", "strict"]), default="standard", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen on this port; 0 takes a free one.")
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARGS]...")
+def command(
+    name: str,
+    route: Route,
+    strict: bool,
+    map_host: tuple[str, ...],
+    insecure_upstream: bool,
+    model_host: tuple[str, ...],
+    all_paths: bool,
+    redact: str,
+    port: int,
+    argv: tuple[str, ...],
+) -> int:
+    """Run CMD and record every byte it exchanges with its models.
+
+    The agent gets this terminal and its exit status is passed on. Failures of tapes itself exit with 125; a CMD that
+    can not be run with 126, one that is not found with 127.
+
+    \b
+    tapes run -- claude
+    tapes run --name fix-login -- claude -p "fix the login test"
+    """
+    try:
+        plan = prepare(list(argv), route, name)
+        HostMap.parse(map_host)  # refuses what is malformed
+        plan.map_host = list(map_host)
+        plan.model_hosts = sorted({*plan.model_hosts, *model_host})
+        plan.insecure_upstream, plan.strict, plan.all_paths = insecure_upstream, strict, all_paths
+        plan.redact, plan.port = redact, port
+    except TapesError as error:
+        report(error)
+        return Exit.COULD_NOT_CAPTURE
+    become_launcher(plan)
+    raise AssertionError("unreachable: exec does not return")
+
+
+def prepare(argv: list[str], route: Route, name: str) -> Plan:
+    """The plan of a run, its run directory made. Raises TapesError before anything has been started."""
+    started_ns, started_mono_ns = time.time_ns(), time.monotonic_ns()
+    base = home()
+    check_archive(base, name)
+    UpstreamProxy.of(os.environ)  # refuses a proxy that can not be chained
+    agent = agents.recognise(argv)
+    ca = ensure_ca(base)
+    run_dir = base / "run" / f"{os.getpid()}-{secrets.token_hex(4)}"
+    run_dir.mkdir(mode=0o700, parents=True)
+    sweep(run_dir.parent)
+    bundle, extra, upstream = write_bundles(run_dir, ca, os.environ)
+    own_url = "http://127.0.0.1:{port}"
+    settings = agent.settings(route, own_url, Trust(str(bundle), str(extra)), os.environ)
+    hosts = user_model_hosts(agent)
+    environment = dict(settings.environment)
+    if route == "proxy":
+        environment |= narrowed_no_proxy(hosts)
+    return Plan(
+        home=str(base),
+        run_dir=str(run_dir),
+        argv=argv,
+        cwd=str(Path.cwd()),
+        agent=agent.name,
+        environment=environment,
+        route=route,
+        name=name,
+        base_url=settings.upstream,
+        model_hosts=hosts,
+        ca=str(ca),
+        upstream_ca=str(upstream),
+        python=[sys.executable],
+        banner=f"recording ON · model traffic of {Path(argv[0]).name} · archive {base}",
+        started_ns=started_ns,
+        started_mono_ns=started_mono_ns,
+    )
+
+
+def check_archive(base: Path, name: str) -> None:
+    """Refuse what would fail later: a foreign or unreadable archive, a name that is taken or can not be one."""
+    from tapes.archive.lmdb_archive import LmdbArchive
+    from tapes.archive.refs import check_name
+
+    if name:
+        check_name(name)
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with LmdbArchive.open(base / "archive", readonly=True) as archive:
+            if name and name in archive.names():
+                raise UsageError(
+                    f"a session is named {name!r} already",
+                    hint=f"choose another --name, or see it: tapes show {name}",
+                )
+    except NotFound:
+        return
+
+
+def user_model_hosts(agent: Agent) -> list[str]:
+    """Hosts that the user's own base-URL variables make model hosts, as host:port."""
+    names = [name for name in agent.base_url_variables if os.environ.get(name)]
+    targets = [Target.parse(os.environ[name], name) for name in names if "://" in os.environ[name]]
+    return sorted({f"{target.host}:{target.port}" for target in targets})
+
+
+def narrowed_no_proxy(hosts: list[str]) -> dict[str, str]:
+    """The user's NO_PROXY without the entries that would keep a model host from us; the proxy honours all of it."""
+    pairs = [(host.rpartition(":")[0], int(host.rpartition(":")[2])) for host in hosts]
+    pairs += [(host, 443) for host in endpoints.MODEL_HOSTS if "*" not in host]
+    narrowed = {}
+    for variable in NO_PROXY:
+        entries = no_proxy_entries(os.environ.get(variable, ""))
+        kept = [e for e in entries if not any(bypasses(e, host, port) for host, port in pairs)]
+        if entries:
+            narrowed[variable] = ",".join(kept)
+    return narrowed
+
+
+def sweep(folder: Path) -> None:
+    """Remove the directories of runs whose launcher is gone, except those that keep a log of trouble for a week."""
+    for path in folder.iterdir():
+        pid = path.name.partition("-")[0]
+        gone = pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc").exists()
+        if gone and time.time() - path.stat().st_mtime > 7 * 24 * 3600:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def become_launcher(plan: Plan) -> None:
+    """Replace this process with the launcher: an isolated Python that imports nothing but the standard library."""
+    file = memory_file()
+    file.write(plan.to_json())
+    file.flush()
+    file.seek(0)
+    os.set_inheritable(file.fileno(), True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    script = Path(tapes_addons.__path__[0]) / "launch.py"
+    os.execv(sys.executable, [sys.executable, "-I", "-S", str(script), str(file.fileno())])
+
+
+def memory_file() -> BinaryIO:
+    """A file without a name: command lines may hold secrets, and those must not lie on the disk."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("tapes-plan", 0), "w+b")
+    return tempfile.TemporaryFile()

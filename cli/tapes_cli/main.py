@@ -1,0 +1,83 @@
+"""The `tapes` command: finds the verb, loads its file alone, and turns errors into one line and an exit code.
+
+Only this outermost layer reads the environment. A verb's module is imported when it is asked for, so that `tapes log`
+never waits for mitmproxy or textual.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from tapes import __version__
+from tapes.errors import Damaged, NotFound, TapesError
+from tapes_cli.exit_codes import Exit
+
+VERBS = {
+    "run": "Record an agent: tapes run -- claude",
+    "log": "List the recorded sessions",
+    "show": "Show a session's timeline, exchanges or egress",
+    "cat": "Print a record, or the exact bytes of a body",
+    "verify": "Re-derive every hash and link",
+    "demo": "Record two runs of a scripted agent, offline",
+}
+
+
+class Verbs(click.Group):
+    """One verb, one file in `commands/`, imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"tapes_cli.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table: the help page must not import every verb.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tapes")
+def tapes() -> None:
+    """The flight recorder for AI agents.
+
+    Records what an agent said to its models and keeps it as hash-linked records; reads it back without running
+    anything again. The archive is in $TAPES_HOME, else in the platform's data directory.
+    """
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        status = tapes.main(prog_name="tapes", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = Exit.USAGE
+    except click.Abort:
+        status = 130
+    except BrokenPipeError:
+        # The reader of our output has left (`tapes log | head`): nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = Exit.OK
+    except TapesError as error:
+        status = report(error)
+    sys.exit(status if isinstance(status, int) else Exit.OK)
+
+
+def report(error: TapesError) -> Exit:
+    """Say what is wrong and what to do next, on stderr."""
+    click.echo(f"tapes: {error}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+    if isinstance(error, Damaged):
+        return Exit.DAMAGED
+    return Exit.NOT_FOUND if isinstance(error, NotFound) else Exit.USAGE

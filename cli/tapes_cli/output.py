@@ -1,0 +1,148 @@
+"""How results are written: plain text that can not drive a terminal, tables that fit it, JSON one object a line.
+
+Captured text comes from models and programs and may hold escape sequences, or controls that reorder what is shown;
+`harmless` makes all of them visible before anything reaches the screen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029\ufeff")
+
+
+def harmless(text: str, *, lines: bool = False) -> str:
+    """Control, format and bidi characters made visible (␛, ␇, …); line feeds and tabs kept where `lines` is set."""
+    return "".join(_shown(c, lines) if not c.isprintable() or c in _REORDERING else c for c in text)
+
+
+def _shown(char: str, lines: bool) -> str:
+    code = ord(char)
+    if lines and char in "\n\t":
+        return char
+    if char == "\n":
+        return "⏎"
+    if char == "\t":
+        return " "
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "␡"
+    if unicodedata.category(char) == "Zs":
+        return " "
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def width() -> int:
+    return max(40, shutil.get_terminal_size((100, 24)).columns)
+
+
+def cell_width(text: str) -> int:
+    """Columns that a text takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    total = 0
+    for char in text:
+        if not unicodedata.combining(char):
+            total += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return total
+
+
+def fit(text: str, columns: int) -> str:
+    """`text` in at most so many columns, an ellipsis where something was cut."""
+    if cell_width(text) <= columns:
+        return text
+    kept, used = [], 0
+    for char in text:
+        used += cell_width(char)
+        if used > columns - 1:
+            break
+        kept.append(char)
+    return "".join(kept) + "…"
+
+
+def pad(text: str, columns: int) -> str:
+    return text + " " * max(0, columns - cell_width(text))
+
+
+def table(rows: Iterable[Sequence[str]], head: Sequence[str], stretch: int) -> list[str]:
+    """Lines of a table; column `stretch` gives way so that each line fits the terminal."""
+    body = [[harmless(cell) for cell in row] for row in rows]
+    widths = [max(cell_width(row[i]) for row in [list(head), *body]) for i in range(len(head))]
+    rest = sum(widths) - widths[stretch] + 2 * (len(head) - 1)
+    widths[stretch] = max(8, min(widths[stretch], width() - rest))
+    return [
+        "  ".join(pad(fit(cell, w), w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in [list(head), *body]
+    ]
+
+
+def show_json(row: Mapping[str, Any]) -> None:
+    """One object on one line. Escaped to ASCII, so that captured text can not drive a terminal here either."""
+    click.echo(json.dumps(row, default=_plain, separators=(", ", ": ")))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex() if len(value) in (16, 32) else value.decode("utf-8", "backslashreplace")
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def wall(ns: int) -> str:
+    """Local time for people."""
+    return datetime.fromtimestamp(ns / 1e9).astimezone().strftime("%Y-%m-%d %H:%M:%S") if ns else ""
+
+
+def iso(ns: int) -> str | None:
+    """UTC in ISO 8601 with microseconds, for programs."""
+    if not ns:
+        return None
+    return datetime.fromtimestamp(ns / 1e9, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def duration(ns: int) -> str:
+    seconds = max(0, ns) / 1e9
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{seconds:02d}s"
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    value = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+def colour() -> bool:
+    """Only on a terminal, and not when NO_COLOR is set (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def styled(text: str, **style: Any) -> str:
+    return click.style(text, **style) if colour() else text
+
+
+def page(lines: Iterable[str]) -> None:
+    """Write lines; through the user's pager when they are more than the terminal is high."""
+    text = list(lines)
+    if sys.stdout.isatty() and len(text) >= shutil.get_terminal_size().lines:
+        os.environ.setdefault("LESS", "-FRX")
+        click.echo_via_pager("\n".join(text) + "\n", color=colour())
+    else:
+        for line in text:
+            click.echo(line)

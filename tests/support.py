@@ -1,0 +1,126 @@
+"""What tests with real processes share: a scripted provider, `tapes` as a person types it, and every stored byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.record.digest import Digest
+from tapes_addons.simulators.process import provider_process
+
+HOST = "api.anthropic.com"
+KEY = "sk-ant-api03-test-key-0123456789"
+CLEARED = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@dataclass
+class Bench:
+    """One archive, one provider, one project directory."""
+
+    folder: Path
+    provider_url: str = ""
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def truth(self) -> Path:
+        return self.folder / "truth"
+
+    @property
+    def project(self) -> Path:
+        path = self.folder / "project"
+        path.mkdir(exist_ok=True)
+        return path
+
+    def env(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if k.lower() not in CLEARED}
+        return kept | {"TAPES_HOME": str(self.home), "ANTHROPIC_API_KEY": KEY, "COLUMNS": "160"} | self.environ
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "tapes_cli", *words]
+
+    def tapes(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            self.command(*words),
+            env=self.env(),
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.project,
+        )
+
+    def rows(self, *words: str) -> list[dict[str, Any]]:
+        done = self.tapes(*words, "--json")
+        assert done.returncode == 0, done.stderr.decode()
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def route(self, *options: str) -> list[str]:
+        return ["run", "--map-host", f"{HOST}={self.provider_url}", *options, "--"]
+
+    def agent(self, prompt: str = "Do the work.", *options: str) -> list[str]:
+        return [sys.executable, "-m", "tapes_addons.simulators.agent", "--fast", *options, prompt]
+
+    def run(self, *agent: str, options: Sequence[str] = (), timeout: float = 90) -> subprocess.CompletedProcess[bytes]:
+        """`tapes run` of the scripted agent, or of another command."""
+        return self.tapes(*self.route(*options), *(agent or self.agent()), timeout=timeout)
+
+    def said(self, path_part: str = "/v1/messages") -> list[tuple[bytes, bytes]]:
+        """What the provider received and answered, in its own words."""
+        found = []
+        for file in sorted(self.truth.glob("*.json")):
+            about = json.loads(file.read_text())
+            if path_part in about["target"]:
+                found.append((file.with_suffix(".req").read_bytes(), file.with_suffix(".resp").read_bytes()))
+        return found
+
+    def kept(self, ref: str = "@") -> list[tuple[bytes, bytes]]:
+        """What the archive has of the same."""
+        return [
+            (
+                self.tapes("cat", row["hash"], "--request").stdout,
+                self.tapes("cat", row["hash"], "--response").stdout,
+            )
+            for row in self.rows("show", ref, "--exchanges")
+        ]
+
+    def assert_sound(self) -> None:
+        """The last line of other tests: nothing that they did has harmed the archive."""
+        done = self.tapes("verify")
+        assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+
+    def everything(self) -> bytes:
+        """Every byte of ours on the disk, and every record, object, tail and summary unpacked."""
+        parts = [path.read_bytes() for path in self.home.rglob("*") if path.is_file() and "ca" not in path.parts]
+        with lmdb.open(str(self.home / "archive"), readonly=True, max_dbs=32) as env:
+            objects = env.open_db(b"obj", create=False)
+            with env.begin() as txn:
+                digests = [Digest(key) for key, _ in txn.cursor(db=objects)]
+        with LmdbArchive.open(self.home / "archive", readonly=True) as archive:
+            assert archive.size()["objects"] == len(digests)
+            parts += [archive.object(digest)[1] for digest in digests]
+            for _, digest, _ in archive.log():
+                parts += [archive.record_raw(digest), archive.tail(digest) or b""]
+            parts += [archive.summary(session) or b"" for session in archive.sessions()]
+        return b"\0".join(parts)
+
+
+@contextmanager
+def bench(folder: Path, script: object, *provider_options: str) -> Iterator[Bench]:
+    """A provider that follows `script` (a list of turns, or a whole script file's content)."""
+    path = folder / "script.json"
+    path.write_text(json.dumps(script))
+    with provider_process(path, "--truth", str(folder / "truth"), *provider_options) as ports:
+        yield Bench(folder, f"http://127.0.0.1:{ports['http']}")

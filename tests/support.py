@@ -29,6 +29,7 @@ class Bench:
 
     folder: Path
     provider_url: str = ""
+    tls_url: str = ""
     environ: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -123,4 +124,5 @@ def bench(folder: Path, script: object, *provider_options: str) -> Iterator[Benc
     path = folder / "script.json"
     path.write_text(json.dumps(script))
     with provider_process(path, "--truth", str(folder / "truth"), *provider_options) as ports:
-        yield Bench(folder, f"http://127.0.0.1:{ports['http']}")
+        tls = f"https://127.0.0.1:{ports['https']}" if "https" in ports else ""
+        yield Bench(folder, f"http://127.0.0.1:{ports['http']}", tls)

@@ -32,10 +32,9 @@ BACKLOG = 1024
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
 KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
 """The terminal sends these to the whole foreground group: the agent has them already, the launcher stays."""
-MAX_FAILED_STARTS = 3
-"""Capture processes in a row that died before they were ready."""
-MAX_RESTARTS, RESTARTS_WITHIN_S = 20, 60.0
-"""More than this and it is not bad luck."""
+MAX_FAILED_STARTS = 5
+"""Capture processes in a row that died before they were ready: more than this is not bad luck."""
+MAX_RESTARTS, RESTARTS_WITHIN_S = 60, 60.0
 FINISH_S = 20.0
 COULD_NOT_CAPTURE, COULD_NOT_RUN, NOT_FOUND = 125, 126, 127
 
@@ -244,6 +243,11 @@ class Launcher:
         """Have the capture process write everything and close the session; a successor may have to."""
         deadline = time.monotonic() + FINISH_S
         told: Capture | None = None
+        if self.tunnel is not None:
+            self.tunnel.terminate()
+            if self.plan.session and not self.fatal:
+                # Nothing more to record, but the session can still be closed in order.
+                self._start_capture()
         while self.done is None and self.capture is not None and time.monotonic() < deadline:
             if self.capture is not told:
                 told = self.capture
@@ -254,8 +258,6 @@ class Launcher:
                 self.capture.process.wait(2)
             if self.capture.process.poll() is None:
                 self.capture.process.kill()
-        if self.tunnel is not None:
-            self.tunnel.terminate()
 
     def _summary(self, status: int) -> int:
         done = self.done

@@ -1,4 +1,5 @@
-"""The mitmproxy addon: hooks to happenings. It watches and routes; it never changes what agent and provider say.
+"""The mitmproxy addon: hooks to happenings. It watches and routes; it changes nothing that agent and provider say
+(but for the Host header of a request that came by our own address).
 
 Three kinds of traffic pass:
 
@@ -220,6 +221,11 @@ class Capture:
         pipe = self._pipes.pop(flow.id, None)
         if pipe is not None:
             self._egress(pipe, "tunnel", flow.error.msg if flow.error else "")
+
+    def websocket_message(self, flow: http.HTTPFlow) -> None:
+        """Messages pass; they are not kept yet, and mitmproxy would keep all of them in memory."""
+        assert flow.websocket is not None
+        flow.websocket.messages.clear()
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """The agent does not trust our CA for a model host: nothing of that connection can be recorded."""

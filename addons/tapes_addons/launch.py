@@ -223,19 +223,19 @@ class Launcher:
     def _fall_back(self) -> None:
         """Nothing can be recorded any more. The agent comes first: let its traffic through, unless told otherwise."""
         self.notices.append(f"NOT RECORDING: {self.fatal or 'the capture process keeps dying'}")
-        if self.plan.strict:
-            self.listener.close()
-            return
         fd = self.listener.fileno()
-        settings = json.dumps({"base_url": self.plan.base_url, "mapped": self.plan.map_host})
+        settings = {"base_url": self.plan.base_url, "mapped": self.plan.map_host, "strict": self.plan.strict}
         self.tunnel = subprocess.Popen(
-            [*self.plan.python, "-m", "tapes_addons.tunnel", str(fd), settings],
-            stdin=subprocess.DEVNULL,
+            [*self.plan.python, "-m", "tapes_addons.tunnel", str(fd)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(fd,),
             start_new_session=True,
         )
+        assert self.tunnel.stdin is not None
+        with contextlib.suppress(OSError), self.tunnel.stdin as line:
+            line.write(json.dumps(settings).encode() + b"\n")
 
     # -- the end
 

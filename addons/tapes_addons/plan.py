@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(slots=True)
 class Plan:
-    """A run. Paths are absolute. It holds no secret: those are in the environment, which is inherited."""
+    """A run. Paths are absolute. The command line may hold secrets: a plan is never written to a named file."""
 
     home: str
     """The archive's home: archive/, ca/, run/."""

@@ -2,7 +2,8 @@
 
 CONNECT is tunnelled; an absolute http URL, and any request on the base-URL route, is forwarded on a connection of its
 own. A host that the user mapped elsewhere can not be reached without decrypting, so it is answered with 502 and the
-reason. Standard library only; it must work when our libraries do not.
+reason. With `--strict` everything is refused. The user's own upstream proxy is not chained here. Standard library
+only; it must work when our libraries do not.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ HEAD_LIMIT = 1024 * 1024
 
 
 class Tunnel:
-    """`base_url`: what requests to our own address stand for; `mapped`: HOST=URL pairs."""
+    """`base_url`: what requests to our own address stand for; `mapped`: HOST=URL pairs; `strict`: refuse everything."""
 
-    def __init__(self, base_url: str, mapped: list[str]) -> None:
+    def __init__(self, base_url: str, mapped: list[str], *, strict: bool = False) -> None:
+        self.strict = strict
         self.base_url = base_url
         self.mapped = {pair.partition("=")[0].lower() for pair in mapped}
 
@@ -31,6 +33,8 @@ class Tunnel:
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
+            if self.strict:
+                raise ValueError("--strict: nothing passes unrecorded")
             method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
             if method == "CONNECT":
                 host, _, port = target.rpartition(":")
@@ -42,8 +46,11 @@ class Tunnel:
         finally:
             writer.close()
 
+    def _is_mapped(self, host: str, port: int) -> bool:
+        return bool({host.lower(), f"{host.lower()}:{port}"} & self.mapped)
+
     async def _connect(self, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if {host.lower(), f"{host.lower()}:{port}"} & self.mapped:
+        if self._is_mapped(host, port):
             await refuse(writer, f"tapes is not recording, and can not map {host} without it")
             return
         up_reader, up_writer = await asyncio.open_connection(host, port)
@@ -60,11 +67,11 @@ class Tunnel:
             prefix, url = base.path.rstrip("/"), url._replace(scheme=base.scheme, netloc=base.netloc)
         if not url.hostname:
             raise ValueError("the request names no host")
-        if url.hostname in self.mapped:
-            raise ValueError(f"can not map {url.hostname} without recording")
         secure = url.scheme == "https"
         context = ssl.create_default_context() if secure else None
         port = url.port or (443 if secure else 80)
+        if self._is_mapped(url.hostname, port):
+            raise ValueError(f"can not map {url.hostname} without recording")
         up_reader, up_writer = await asyncio.open_connection(url.hostname, port, ssl=context)
         first, *rest = head.rstrip(b"\r\n").split(b"\r\n")
         method, _, version = first.split(b" ", 2)
@@ -109,8 +116,9 @@ async def refuse(writer: asyncio.StreamWriter, reason: str) -> None:
 
 
 def main(argv: list[str]) -> None:
-    settings = json.loads(argv[1])
-    tunnel = Tunnel(settings["base_url"], settings["mapped"])
+    # By standard input: a URL may carry a password, and arguments are for everybody to see.
+    settings = json.loads(sys.stdin.readline())
+    tunnel = Tunnel(settings["base_url"], settings["mapped"], strict=settings["strict"])
     asyncio.run(tunnel.serve(socket.socket(fileno=int(argv[0]))))
 
 

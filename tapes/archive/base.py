@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
@@ -58,14 +58,14 @@ class Batch:
     summaries: dict[Draft | Digest, bytes] = field(default_factory=dict)
     """By session; opaque, derived, may be lost; an empty one removes."""
     tails: dict[Draft, bytes] = field(default_factory=dict)
-    """Bytes of an `exchange.part`, kept aside until the response body that contains them is stored."""
+    """Bytes of an `exchange.part`, kept aside until the response body that contains them is stored.
+    A part's first parent, and that of its `exchange.end`, MUST be the `exchange.open`: so they are found again."""
     drop_tails: list[Draft | Digest] = field(default_factory=list)
     """Parts whose bytes are now `body[offset:offset + length]` of the response in this batch's
     `exchange.end`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """What names an object inside a tree: its hash, and how many bytes of content lie under it."""
 
     digest: Digest
@@ -131,7 +131,7 @@ class Archive(Protocol):
         """Session by name, sorted by name."""
 
     def find(self, prefix_hex: str) -> list[Digest]:
-        """Records whose hash begins with these hex digits (an odd number is fine), sorted, at most
+        """Records whose hash begins with these lowercase hex digits (an odd number is fine), sorted, at most
         FIND_LIMIT."""
 
     def has_object(self, digest: Digest) -> bool: ...
@@ -149,7 +149,7 @@ class Archive(Protocol):
     def leaves(self, ref: BodyRef) -> Iterator[Link]:
         """The leaves of a body's tree, in order, unread; the nodes above them have been checked."""
 
-    def leaf_pieces(self, leaf: Link) -> Iterator[bytes]:
+    def leaf(self, leaf: Link) -> bytes:
         """The bytes under a leaf, each piece checked."""
 
     def body_records(self, body_hash: Digest) -> list[Digest]:

@@ -45,7 +45,7 @@ _BACKSLASH = 0x5C
 class Cut:
     ref: BodyRef
     objects: dict[Digest, Object]
-    """Those of the body that the hint did not have: what to put into the batch."""
+    """Those of the body that the hint did not have, and a node or two at the seams: what to put into the batch."""
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import threading
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -67,8 +67,8 @@ class _Environment:
                 if size < MAP_LEAST:
                     raise ArchiveError(f"no address space for the map of {self.path}") from error
         try:
-            self.tables = _open_tables(env, self._create)
             _check_length(env, self.path)
+            self.tables = _open_tables(env, self._create)
             env.reader_check()  # frees the slots of readers that were killed
         except lmdb.Error as error:
             env.close()
@@ -141,21 +141,34 @@ class _Environment:
 
 
 _LOCK = threading.Lock()
-_ENVIRONMENTS: weakref.WeakValueDictionary[tuple[int, int, int], _Environment] = weakref.WeakValueDictionary()
-"""By process, device and inode of the directory. Module state, because LMDB's rule is one per process."""
+_ENVIRONMENTS: dict[tuple[int, int], _Environment] = {}
+"""By device and inode of the directory. Module state, because LMDB's rule is one per process."""
 
 
 def _share(path: Path, *, create: bool, readonly: bool) -> _Environment:
     found = path.stat()
-    key = (os.getpid(), found.st_dev, found.st_ino)
+    key = (found.st_dev, found.st_ino)
     with _LOCK:
         env = _ENVIRONMENTS.get(key)
+        if env is not None and env.pid != os.getpid():
+            if env.env is not None:
+                env.env.close()  # inherited through a fork: this lets go of our copy only, the parent's goes on
+            env = None
         if env is None or env.closed:
             env = _ENVIRONMENTS[key] = _Environment(path, create=create, readonly=readonly)
         elif env.readonly and not readonly:
             raise UsageError(f"this process has {path} open for reading only")
         env.holders += 1
         return env
+
+
+def _release(env: _Environment) -> None:
+    with _LOCK:
+        env.holders -= 1
+        if not env.holders:
+            env.close()
+            for key in [key for key, value in _ENVIRONMENTS.items() if value is env]:
+                del _ENVIRONMENTS[key]
 
 
 class LmdbArchive(TableReader):
@@ -169,6 +182,7 @@ class LmdbArchive(TableReader):
         self._env: _Environment | None = environment
         self._writing = threading.Lock()
         self._packs = PackCache()
+        self._failed: tuple[Batch, Plan] | None = None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool = False, readonly: bool = False) -> Self:
@@ -185,12 +199,8 @@ class LmdbArchive(TableReader):
 
     def close(self) -> None:
         environment, self._env = self._env, None
-        if environment is None:
-            return
-        with _LOCK:
-            environment.holders -= 1
-            if not environment.holders:
-                environment.close()
+        if environment is not None:
+            _release(environment)
 
     # -- writing
 
@@ -204,16 +214,24 @@ class LmdbArchive(TableReader):
         return digests
 
     def _commit(self, batch: Batch) -> list[Digest]:
-        planned: list[Plan] = []
+        # A commit can report an error and have taken effect (the last page was written, its sync failed). So the plan
+        # of a failed one is kept, and looked for before the same batch is planned again, by us or by the caller.
+        before, plan = self._failed or (None, None)
+        planned = [plan] if plan and before is batch else []
 
         def work(txn: Txn, t: Tables) -> None:
             known = Known(txn, t)
-            if planned and planned[-1].rows and known.has_record(planned[-1].rows[-1].digest):
-                return  # The attempt before reported an error and took effect all the same.
+            if planned and _took_effect(planned[-1], batch, known):
+                return
             planned.append(make_plan(batch, known, self.writer, self.boot))
             carry_out(txn, t, planned[-1])
 
-        self._run(work, write=True)
+        try:
+            self._run(work, write=True)
+        except TapesError:
+            self._failed = (batch, planned[-1]) if planned else None
+            raise
+        self._failed = None
         return [row.digest for row in planned[-1].rows]
 
     def _run[T](self, work: Callable[[Txn, Tables], T], *, write: bool = False) -> T:
@@ -236,22 +254,24 @@ class LmdbArchive(TableReader):
         return (self.path / place.DATA_FILE).stat().st_size
 
 
+def _took_effect(plan: Plan, batch: Batch, known: Known) -> bool:
+    rows = plan.rows
+    return bool(rows) and len(rows) == len(batch.drafts) and known.has_record(rows[-1].digest)
+
+
 def _open_tables(env: Any, create: bool) -> Tables:
     """Handles of all tables; made, with the format's version, where the environment is empty and `create`."""
-    make = create and not env.stat()["entries"]
     try:
-        if make:
+        if create and not env.stat()["entries"]:
+            # One transaction: a crash leaves either nothing or a whole empty archive. Of two makers one is second.
             with env.begin(write=True) as txn:
-                for name in tables.TABLES:
-                    env.open_db(name.encode(), txn=txn, create=True)
+                made = {name: env.open_db(name.encode(), txn=txn, create=True) for name in tables.TABLES}
+                txn.put(b"format", tables.FORMAT_NAME, db=made["meta"], overwrite=False)
+                txn.put(b"version", tables.u32(tables.VERSION), db=made["meta"], overwrite=False)
         # Without a transaction of ours: handles opened in a reading one do not outlive it.
         found = {name: env.open_db(name.encode(), create=False) for name in tables.TABLES}
-        meta = found["meta"]
-        with env.begin(write=make) as txn:
-            if make and txn.get(b"format", db=meta) is None:
-                txn.put(b"format", tables.FORMAT_NAME, db=meta)
-                txn.put(b"version", tables.u32(tables.VERSION), db=meta)
-            name, version = txn.get(b"format", db=meta), txn.get(b"version", db=meta)
+        with env.begin() as txn:
+            name, version = (txn.get(key, db=found["meta"]) for key in (b"format", b"version"))
     except (lmdb.NotFoundError, lmdb.IncompatibleError) as error:
         raise FormatError("this LMDB file is not an archive of ours") from error
     if name != tables.FORMAT_NAME or version is None:
@@ -276,10 +296,16 @@ def _ours(error: lmdb.Error, path: Path) -> TapesError:
     if isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.PanicError):
         return Damaged(f"the archive's tables are damaged: {error}", where=place.DATA_FILE)
     full = any(os.strerror(code) in str(error) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-    if isinstance(error, lmdb.DiskError) or full or os.strerror(errno.EIO) in str(error):
-        with suppress(OSError):
-            left = os.statvfs(path)
-            full = full or left.f_bavail * left.f_frsize < FULL_BELOW
+    if not full and os.strerror(errno.EIO) in str(error):
+        full = _no_room(path)
     if full:
         return ArchiveFull(f"no room for the archive in {path}", hint="free some disk space")
     return ArchiveError(f"the archive in {path} cannot be used: {error}")
+
+
+def _no_room(path: Path) -> bool:
+    """LMDB reports a write that was cut short, which is what a full disk or a limit does to it, as EIO."""
+    left = os.statvfs(path)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    size = (path / place.DATA_FILE).stat().st_size
+    return left.f_bavail * left.f_frsize < FULL_BELOW or 0 <= limit < size + FULL_BELOW

@@ -6,9 +6,10 @@ Values are copied out before the transaction ends; unpacking and hashing happen 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from tapes.archive import audit, pack, squeeze, tables
@@ -109,28 +110,25 @@ class TableReader(Reader, Protocol):
         found = self._run(work)
         return [(n, pos, None if data is None else squeeze.record(data)) for n, pos, data in found]
 
-    def _stored(self, digest: Digest) -> Object | None:
-        def work(txn: Txn, t: Tables) -> tuple[tables.Entry, bytes, bytes | None] | None:
-            found = txn.get(digest, db=t["obj"])
-            if found is None:
-                return None
-            entry = tables.read_entry(found)
-            payload = self._packs.get(entry.pack)
-            if payload is not None:
-                return entry, b"", payload
-            return entry, tables.read_frame(txn, t["pack"], entry.pack), None
+    def _stored(self, digests: Sequence[Digest]) -> list[Object | None]:
+        def work(txn: Txn, t: Tables) -> tuple[list[tables.Entry | None], dict[int, bytes | None], dict[int, bytes]]:
+            entries = [_entry(digest, txn.get(digest, db=t["obj"])) for digest in digests]
+            payloads = {entry.pack: self._packs.get(entry.pack) for entry in entries if entry}
+            wanted = [number for number, payload in payloads.items() if payload is None]
+            return entries, payloads, {number: tables.read_frame(txn, t["pack"], number) for number in wanted}
 
+        entries, payloads, frames = self._run(work)
+        for number, frame in frames.items():
+            payloads[number] = self._unpack(number, frame)
+        return [entry and _cut_out(entry, payloads[entry.pack] or b"") for entry in entries]
+
+    def _unpack(self, number: int, frame: bytes) -> bytes:
         try:
-            found = self._run(work)
-            if found is None:
-                return None
-            entry, frame, payload = found
-            if payload is None:
-                payload = pack.payload(frame)
-                self._packs.put(entry.pack, payload)
-        except (ValueError, Damaged) as error:
-            raise Damaged(f"object {digest.short()}: {error}", where=digest.hex()) from error
-        return entry.kind, payload[entry.offset : entry.offset + entry.length]
+            payload = pack.payload(frame)
+        except Damaged as error:
+            raise Damaged(f"pack {number}: {error}", where=f"pack {number}") from error
+        self._packs.put(number, payload)
+        return payload
 
     def _tail(self, part: Digest, length: int) -> bytes | None:
         data = self._run(lambda txn, t: txn.get(part, db=t["tail"]))
@@ -152,13 +150,15 @@ class TableReader(Reader, Protocol):
             heads = txn.cursor(db=t["head"]).iternext(values=False)
             return [(_number(txn.get(session, db=t["byhash"])) or 0, session) for session in heads]
 
-        return [Digest(session) for _, session in sorted(self._run(work))]
+        return [_digest(session) for _, session in sorted(self._run(work))]
 
     def names(self) -> dict[str, Digest]:
         rows = self._run(lambda txn, t: list(txn.cursor(db=t["ref"]).iternext()))
-        return dict(sorted((name.decode("utf-8"), Digest(session)) for name, session in rows))
+        return dict(sorted((name.decode("utf-8", "replace"), _digest(session)) for name, session in rows))
 
     def find(self, prefix_hex: str) -> list[Digest]:
+        if not re.fullmatch("[0-9a-f]*", prefix_hex):
+            return []
         start = bytes.fromhex(prefix_hex[: len(prefix_hex) // 2 * 2])
 
         def work(txn: Txn, t: Tables) -> list[Digest]:
@@ -167,7 +167,7 @@ class TableReader(Reader, Protocol):
             more = cursor.set_range(start) if start else cursor.first()
             while more and len(found) < FIND_LIMIT and cursor.key().startswith(start):
                 if cursor.key().hex().startswith(prefix_hex):
-                    found.append(Digest(cursor.key()))
+                    found.append(_digest(cursor.key()))
                 more = cursor.next()
             return found
 
@@ -201,6 +201,17 @@ class TableReader(Reader, Protocol):
         return audit.audit(self._run, self.object)
 
 
+def _entry(digest: Digest, row: bytes | None) -> tables.Entry | None:
+    try:
+        return None if row is None else tables.read_entry(row)
+    except ValueError as error:
+        raise Damaged(f"object {digest.short()}: {error}", where=digest.hex()) from error
+
+
+def _cut_out(entry: tables.Entry, payload: bytes) -> Object:
+    return entry.kind, payload[entry.offset : entry.offset + entry.length]
+
+
 class Known:
     """What a transaction sees, for the plan of a commit."""
 
@@ -219,7 +230,7 @@ class Known:
 
     def named(self, name: str) -> Digest | None:
         found = self._txn.get(name.encode(), db=self._t["ref"])
-        return None if found is None else Digest(found)
+        return None if found is None else _digest(found)
 
 
 def carry_out(txn: Txn, t: Tables, plan: Plan) -> None:
@@ -249,6 +260,13 @@ def carry_out(txn: Txn, t: Tables, plan: Plan) -> None:
             txn.put(session, summary, db=t["summary"])
         else:
             txn.delete(session, db=t["summary"])
+
+
+def _digest(data: bytes) -> Digest:
+    try:
+        return Digest(data)
+    except ValueError as error:
+        raise Damaged(f"a table holds {data[:40].hex()} for a hash") from error
 
 
 def _number(data: bytes | None) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tapes.archive.base import FIND_LIMIT, Batch, Fault, Object
 from tapes.archive.plan import Plan, make_plan
@@ -84,8 +84,8 @@ class MemoryArchive(Reader):
         places = self._chain.get(session, [])[seq : seq + limit]
         return [(seq + n, pos, self._logged(pos)) for n, pos in enumerate(places)]
 
-    def _stored(self, digest: Digest) -> Object | None:
-        return self._objects.get(digest)
+    def _stored(self, digests: Sequence[Digest]) -> list[Object | None]:
+        return [self._objects.get(digest) for digest in digests]
 
     def _tail(self, part: Digest, length: int) -> bytes | None:
         return self._tails.get(part)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tapes.archive.base import Kind, Object
-from tapes.archive.squeeze import compress, decompress
+from tapes.archive.squeeze import THOROUGH, compress, decompress
 from tapes.archive.tables import kind_number, kind_of
 from tapes.errors import Damaged
 from tapes.record.digest import Digest
@@ -64,7 +64,7 @@ def _frame(group: list[tuple[Digest, Object]]) -> tuple[bytes, list[tuple[Digest
         rows.append((digest, Place(kind, offset, len(data))))
         written.append(_ROW.pack(kind_number(kind), len(data)))
         offset += len(data)
-    written.append(compress(b"".join(data for _, (_, data) in group)))
+    written.append(compress(b"".join(data for _, (_, data) in group), THOROUGH))
     return b"".join(written), rows
 
 

@@ -42,18 +42,18 @@ def prepare(path: Path, *, create: bool) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
         sync_directory(path.parent)
     if not os.path.lexists(path):
-        raise NotFound(f"no archive at {path}", hint="`tapes run -- COMMAND` makes one; see --archive")
+        raise NotFound(f"no archive at {path}", hint="`tapes run -- COMMAND` makes one, `tapes demo` too")
     _check(path, stat.S_ISDIR, "a directory", forbidden=0o022)
     for name in (DATA_FILE, LOCK_FILE):
         if os.path.lexists(path / name):
             _check(path / name, stat.S_ISREG, "a plain file", forbidden=0o077)
         elif name == DATA_FILE and not create:
-            raise NotFound(f"no archive in {path}", hint="`tapes run -- COMMAND` makes one; see --archive")
+            raise NotFound(f"no archive in {path}", hint="`tapes run -- COMMAND` makes one, `tapes demo` too")
     kind = file_system(path)
     if kind in NETWORK:
         raise ArchiveError(
             f"{path} lies on a network file system ({kind}), which cannot keep an archive safe",
-            hint="choose a local directory with --archive or TAPES_HOME",
+            hint="choose a local directory with TAPES_HOME",
         )
 
 

@@ -6,7 +6,7 @@ leaves the archive passes through here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -37,7 +37,9 @@ class Shelf(Protocol):
     def _chained_from(self, session: Digest, seq: int, limit: int) -> list[tuple[int, int, bytes | None]]:
         """Up to `limit` rows (seq, pos, record's bytes) of a session from `seq` on."""
 
-    def _stored(self, digest: Digest) -> Object | None: ...
+    def _stored(self, digests: Sequence[Digest]) -> list[Object | None]:
+        """Many at once, because a transaction for each piece costs as much as hashing it."""
+
     def _tail(self, part: Digest, length: int) -> bytes | None: ...
     def head(self, session: Digest) -> tuple[Digest, int] | None: ...
     def last(self) -> int: ...
@@ -133,10 +135,12 @@ class Reader(Shelf, Protocol):
     # -- objects and bodies
 
     def has_object(self, digest: Digest) -> bool:
-        return self._stored(digest) is not None
+        return self._stored([digest])[0] is not None
 
     def object(self, digest: Digest) -> Object:
-        found = self._stored(digest)
+        return self._whole(digest, self._stored([digest])[0])
+
+    def _whole(self, digest: Digest, found: Object | None) -> Object:
         if found is None:
             raise NotFound(f"no object {digest.short()}")
         kind, data = found
@@ -145,7 +149,7 @@ class Reader(Shelf, Protocol):
         return found
 
     def blob(self, digest: Digest) -> bytes:
-        return self._part(digest, "blob", None)
+        return _fitting(self.object(digest), digest, "blob", None)
 
     def body(self, ref: BodyRef) -> bytes:
         return b"".join(self.body_chunks(ref))
@@ -153,21 +157,24 @@ class Reader(Shelf, Protocol):
     def body_chunks(self, ref: BodyRef) -> Iterator[bytes]:
         whole = blake3()
         for leaf in self.leaves(ref):
-            for piece in self.leaf_pieces(leaf):
-                whole.update(piece)
-                yield piece
+            data = self.leaf(leaf)
+            whole.update(data)
+            yield data
         if whole.digest() != ref.hash:
             raise Damaged(f"body {ref.hash.short()} does not match its hash", where=ref.hash.hex())
 
     def leaves(self, ref: BodyRef) -> Iterator[Link]:
         return self._leaves(Link(ref.node, ref.length), None)
 
-    def leaf_pieces(self, leaf: Link) -> Iterator[bytes]:
-        for entry in self._node(leaf, 0).entries:
-            if isinstance(entry, bytes):
-                yield entry
-            else:
-                yield self._part(entry.digest, "blob", entry.length)
+    def leaf(self, leaf: Link) -> bytes:
+        entries = self._node(leaf, 0).entries
+        links = [entry for entry in entries if not isinstance(entry, bytes)]
+        stored = self._stored([link.digest for link in links])
+        blobs = iter([self._blob(link, found) for link, found in zip(links, stored, strict=True)])
+        return b"".join([entry if isinstance(entry, bytes) else next(blobs) for entry in entries])
+
+    def _blob(self, link: Link, found: Object | None) -> bytes:
+        return _fitting(self._whole(link.digest, found), link.digest, "blob", link.length)
 
     def _leaves(self, link: Link, level: int | None) -> Iterator[Link]:
         node = self._node(link, level)
@@ -184,18 +191,12 @@ class Reader(Shelf, Protocol):
     def _node(self, link: Link, level: int | None) -> tree.Node:
         """Lengths and levels must agree on the way down, which bounds what a forged tree can cost."""
         try:
-            node = tree.read_node(self._part(link.digest, "node", None))
+            node = tree.read_node(_fitting(self.object(link.digest), link.digest, "node", None))
         except Damaged as error:
             raise Damaged(str(error), where=error.where or link.digest.hex()) from error
         if node.length != link.length or level not in (None, node.level):
             raise Damaged(f"node {link.digest.short()} does not fit where it stands", where=link.digest.hex())
         return node
-
-    def _part(self, digest: Digest, kind: str, length: int | None) -> bytes:
-        found, data = self.object(digest)
-        if found != kind or length not in (None, len(data)):
-            raise Damaged(f"{found} {digest.short()} does not fit where it stands", where=digest.hex())
-        return data
 
     def tail(self, part_record: Digest) -> bytes | None:
         body = self.record(part_record).body
@@ -222,8 +223,14 @@ def _read(data: bytes, where: str) -> Record:
         raise Damaged(str(error), where=where) from error
 
 
-def object_digest(kind: Kind, data: bytes) -> Digest:
-    return blob_digest(data) if kind == "blob" else node_digest(data)
+def _fitting(found: Object, digest: Digest, kind: Kind, length: int | None) -> bytes:
+    if found[0] != kind or length not in (None, len(found[1])):
+        raise Damaged(f"{found[0]} {digest.short()} does not fit where it stands", where=digest.hex())
+    return found[1]
+
+
+def object_digest(kind: Kind, data: bytes) -> bytes:
+    return blake3(data).digest() if kind == "blob" else node_digest(data)
 
 
 def mismatch(digest: Digest | None, pos: int) -> Damaged:

@@ -51,8 +51,7 @@ class BodyChecker:
         walk = _Walk(leaves[:common], before.states[:common])
         state = walk.states[-1].copy() if common else blake3()
         for leaf in leaves[common:]:
-            for piece in self._archive.leaf_pieces(leaf):
-                state.update(piece)
+            state.update(self._archive.leaf(leaf))
             walk.leaves.append(leaf)
             walk.states.append(state.copy())
         if state.digest() != ref.hash:

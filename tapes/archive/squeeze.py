@@ -14,14 +14,15 @@ import zstandard
 from tapes.archive.dictionary import BY_NUMBER, NUMBER
 from tapes.errors import Damaged
 
-LEVEL = 6
+QUICK, THOROUGH = 1, 6
+"""Levels of zstd: for records, where a higher one gains nothing, and for packs."""
 RECORD_MAX = 1 << 30
 """More than any record of ours: the bound on what a damaged row may ask us to unpack."""
 
 
-def compress(data: bytes) -> bytes:
+def compress(data: bytes, level: int = QUICK) -> bytes:
     # A compressor of its own each time: one of theirs must not be used by two threads at once.
-    squeezed = zstandard.ZstdCompressor(level=LEVEL, dict_data=_prepared(NUMBER)).compress(data)
+    squeezed = zstandard.ZstdCompressor(level=level, dict_data=_prepared(NUMBER, level)).compress(data)
     return bytes((NUMBER,)) + squeezed
 
 
@@ -55,8 +56,8 @@ def _dictionary(number: int) -> zstandard.ZstdCompressionDict:
 
 
 @cache
-def _prepared(number: int) -> zstandard.ZstdCompressionDict:
-    """The same, digested once for compressing."""
-    made = _dictionary(number)
-    made.precompute_compress(level=LEVEL)
+def _prepared(number: int, level: int) -> zstandard.ZstdCompressionDict:
+    """The same, digested once for compressing at a level."""
+    made = zstandard.ZstdCompressionDict(BY_NUMBER[number], dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+    made.precompute_compress(level=level)
     return made

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tapes.archive.base import Kind
+from tapes.errors import Damaged
 from tapes.record.digest import Digest
 
 FORMAT_NAME = b"tapes archive"
@@ -35,6 +36,7 @@ TABLES = ("meta", "log", "byhash", "chain", "head", "ref", "body", "pack", "obj"
 MAX_TABLES = 32
 """Room for tables of later versions."""
 
+LAST_MAX = 1 << 48
 FRAME_PART = 660
 FRAME_WHOLE = 64 * 1024
 
@@ -75,6 +77,8 @@ def head_value(digest: bytes, seq: int) -> bytes:
 
 
 def read_head(data: bytes) -> tuple[Digest, int]:
+    if len(data) != 40:
+        raise Damaged("the head of a session is damaged")
     return Digest(data[:32]), number(data[32:])
 
 
@@ -103,9 +107,12 @@ def read_frame(txn: Any, table: Any, number: int) -> bytes:
 
 
 def last_number(txn: Any, table: Any) -> int:
-    """The highest number that begins a key of this table; 0 when it is empty."""
+    """The highest number that begins a key of this table; 0 when it is empty. Damaged when nobody counted that far."""
     cursor = txn.cursor(db=table)
-    return number(cursor.key()[:8]) if cursor.last() else 0
+    last = number(cursor.key()[:8]) if cursor.last() else 0
+    if last > LAST_MAX:
+        raise Damaged(f"a table claims to have {last} rows", where=f"pos {last}")
+    return last
 
 
 def kind_number(kind: Kind) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import cbor2
@@ -37,8 +37,7 @@ _PAIR = canon.head(_ARRAY, 2)
 _DIGEST = _PAIR + canon.head(_BYTES, 32)
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     level: int
     entries: tuple[bytes | Link, ...]
     """At level 0 literals and links to blobs; above, links to nodes."""
@@ -56,15 +55,17 @@ def link_entry(digest: Digest, length: int) -> bytes:
 
 def read_node(data: bytes) -> Node:
     """Damaged unless the bytes are a node in its one written form."""
-    value = canon.decode(data)
     try:
-        level, rows = cast(Any, value)
+        level, rows = cbor2.loads(data, max_depth=4)
         if type(level) is not int or not 0 <= level <= MAX_LEVEL:
             raise Damaged("not a node: its level is out of range")
-        entries = tuple(_entry(row, level) for row in rows)
-    except (TypeError, ValueError) as error:
+        entries = tuple([_entry(row, level) for row in rows])
+        same = _written(level, [_as_written(entry) for entry in entries]) == data
+    except (cbor2.CBORError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise Damaged(f"not a node: {error}") from error
-    return Node(level, entries, sum(_length(entry) for entry in entries))
+    if not same:
+        raise Damaged("not a node: not the one way of writing it")
+    return Node(level, entries, sum([len(entry) if type(entry) is bytes else entry[1] for entry in entries]))
 
 
 def children(data: bytes) -> list[bytes]:
@@ -73,7 +74,7 @@ def children(data: bytes) -> list[bytes]:
 
 
 def _entry(row: Any, level: int) -> bytes | Link:
-    if isinstance(row, bytes) and level == 0 and row:
+    if type(row) is bytes and level == 0 and row:
         return row
     digest, length = row
     if type(length) is not int or length <= 0:
@@ -81,8 +82,12 @@ def _entry(row: Any, level: int) -> bytes | Link:
     return Link(Digest(digest), length)
 
 
-def _length(entry: bytes | Link) -> int:
-    return len(entry) if isinstance(entry, bytes) else entry.length
+def _as_written(entry: bytes | Link) -> bytes:
+    return literal_entry(entry) if type(entry) is bytes else link_entry(*entry)
+
+
+def _written(level: int, entries: list[bytes]) -> bytes:
+    return _PAIR + canon.head(_UINT, level) + canon.head(_ARRAY, len(entries)) + b"".join(entries)
 
 
 # -- building
@@ -117,7 +122,7 @@ def grow(
     head: int = 0,
     tail: int = 0,
 ) -> tuple[Tree, dict[Digest, Object]]:
-    """The tree over these entries, and the nodes of it that `old` has not.
+    """The tree over these entries, and those of its nodes that were made now: all that `old` has not.
 
     The first `head` and last `tail` entries MUST be equal to those of `old`; nodes that lie in them are taken
     over unread. That can never change the result: where a node ends depends on nothing before its first
@@ -181,8 +186,7 @@ def _node_end(entries: list[bytes], at: int) -> int:
 
 
 def _add_node(row: Row, level: int, at: int, end: int, made: dict[Digest, Object]) -> None:
-    rows = canon.head(_ARRAY, end - at) + b"".join(row.entries[at:end])
-    data = _PAIR + canon.head(_UINT, level) + rows
+    data = _written(level, row.entries[at:end])
     digest, size = node_digest(data), sum(row.sizes[at:end])
     made[digest] = ("node", data)
     row.ends.append(end)

@@ -97,14 +97,14 @@ class _Run:
             self._report.records = done
             self._check(read)
             if done % EVERY == 0:
-                self._progress(done, max(done, self._archive.last()))
+                self._progress(done, max(done, self._end()))
         for parts in self._parts.values():
             self._unplaced(parts)
-        for one in self._archive.sessions() if session is None else [session]:
-            self._head(one)
-        if session is None:
-            self._audit()
-            self._report.objects = self._archive.size()["objects"]
+        for check in (self._heads, self._audit) if session is None else (partial(self._head, session),):
+            try:
+                check()
+            except Damaged as error:
+                self._report.add(None, error.where, str(error))
         self._report.bytes = self._bodies.bytes
         return self._report
 
@@ -114,9 +114,19 @@ class _Run:
 
     def _whole_log(self) -> Iterator[Read]:
         pos = 0
-        while pos < (last := self._archive.last()):
-            for pos in range(pos + 1, last + 1):  # noqa: B020 - goes on where it stopped
+        while pos < (end := self._end()):
+            for pos in range(pos + 1, end + 1):  # noqa: B020 - goes on where it stopped
                 yield partial(self._archive.at, pos)
+
+    def _end(self) -> int:
+        """The last place in the log, or where to give up: a damaged key may claim a place without end."""
+        rows = self._archive.size()["records"]
+        try:
+            last = self._archive.last()
+        except Damaged as error:
+            self._report.add(None, error.where, str(error))
+            return rows
+        return min(last, rows + FINDINGS)
 
     def _one_session(self, session: Digest) -> Iterator[Read]:
         if self._archive.head(session) is None:
@@ -204,6 +214,10 @@ class _Run:
 
     # -- the archive's own tables
 
+    def _heads(self) -> None:
+        for session in self._archive.sessions():
+            self._head(session)
+
     def _head(self, session: Digest) -> None:
         head = self._archive.head(session)
         try:
@@ -218,3 +232,4 @@ class _Run:
                 self._report.add(fault.pos, fault.where, fault.what)
             if count % EVERY == 0:
                 self._progress(0, 0)
+        self._report.objects = self._archive.size()["objects"]

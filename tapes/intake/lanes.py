@@ -44,7 +44,12 @@ class Lanes:
         lane.start = raw[:PROBE]
         cut = lane.cutter.cut(redacted.data)
         objects.update(cut.objects)
-        return redacted.data, cut.ref, [["body", s.offset, s.length, s.rule] for s in redacted.spans]
+        spans: list[list[object]] = [["body", s.offset, s.length, s.rule] for s in redacted.spans]
+        return redacted.data, cut.ref, spans
+
+    def forget(self) -> None:
+        """Drop every lane: the next bodies give all their objects again."""
+        self._lanes.clear()
 
     def _choose(self, raw: bytes) -> _Lane:
         if len(raw) < SMALL:

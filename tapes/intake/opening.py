@@ -68,7 +68,7 @@ class Facts:
 
 
 def opening(facts: Facts, redactor: Redactor) -> Draft:
-    """The draft of `session.open`, everything in it redacted."""
+    """The draft of `session.open`; argv, directory and the values of variables redacted."""
 
     spans: list[list[object]] = []
 
@@ -165,8 +165,9 @@ def _end(archive: Archive, session: Digest, left: _Left, batch: Batch) -> None:
         "status": None,
         "response": None,
     }
-    data = bytearray()
+    data, spans = bytearray(), list[object]()
     for digest, record in left.parts:
+        spans += record.body.get("redactions", ())
         if "status" in record.body:
             body |= {k: record.body[k] for k in ("status", "reason", "http", "headers") if k in record.body}
         data += archive.tail(digest) or b""
@@ -174,6 +175,8 @@ def _end(archive: Archive, session: Digest, left: _Left, batch: Batch) -> None:
         cut = cut_once(bytes(data))
         batch.objects.update(cut.objects)
         body["response"] = cut.ref.to_value()
+    if spans:
+        body["redactions"] = spans
     now = Moment.now()
     batch.drop_tails += [digest for digest, _ in left.parts]
     batch.drafts.append(

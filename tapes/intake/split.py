@@ -28,7 +28,7 @@ from tapes.wire.exchange import (
     Opened,
     PassedBy,
 )
-from tapes.wire.redact import Redactor, StreamRedactor
+from tapes.wire.redact import Redactor, Span, StreamRedactor
 
 PART_BYTES = 256 * 1024
 PART_AGE_NS = 500_000_000
@@ -80,7 +80,8 @@ class _Live:
     last_ns: int = 0
     oldest_ns: int = 0
     parts: list[Draft] = field(default_factory=list)
-    head_written: bool = False
+    spans_written: int = 0
+    """How many of the body's redactions stand in parts."""
 
 
 class Splitter:
@@ -94,6 +95,10 @@ class Splitter:
         self.passed_by: dict[str, int] = {}
         self._live: dict[str, _Live] = {}
         self._lanes = Lanes(redactor)
+
+    def forget(self) -> None:
+        """A batch was lost: what later bodies share with it must be given to the archive again."""
+        self._lanes.forget()
 
     @property
     def live(self) -> list[str]:
@@ -114,7 +119,8 @@ class Splitter:
             case Egress():
                 self._egress(happening)
             case PassedBy():
-                where = self._clean(f"{happening.method} {happening.host}{happening.path.split('?')[0]}")
+                where = f"{happening.method} {happening.host}{happening.path.split('?')[0]}"
+                where = self._clean(where, "passed_by", [])
                 self.passed_by[where] = self.passed_by.get(where, 0) + 1
 
     def take_batch(self) -> tuple[Batch, list[Written]]:
@@ -151,13 +157,12 @@ class Splitter:
 
     def _open(self, opened: Opened) -> None:
         headers, spans = self._headers(opened.headers)
-        url, url_spans = self.redactor.url(opened.url)
-        spans += [["url", 0, 0, span.rule] for span in url_spans]
+        url = self._url("url", opened.url, spans)
         coding = header(opened.headers, b"content-encoding")
         decoded = encoding.decode(coding, opened.body)
         body: dict[str, object] = {
             "method": text(opened.method),
-            "url": text(url),
+            "url": url,
             "class": opened.cls,
             "provider": opened.provider,
             "http": opened.http,
@@ -176,9 +181,10 @@ class Splitter:
             spans += body_spans
             body |= _wire_facts(coding, opened.body, bool(body_spans), decoded.error)
         if opened.sent_to:
-            body["sent_to"] = text(self.redactor.url(opened.sent_to)[0])
+            body["sent_to"] = self._url("sent_to", opened.sent_to, spans)
         if opened.trailers:
-            body["trailers"] = self._headers(opened.trailers)[0]
+            body["trailers"], trailer_spans = self._headers(opened.trailers)
+            spans += trailer_spans
         if spans:
             body["redactions"] = spans
         draft = self.draft("exchange.open", opened.at, body)
@@ -219,9 +225,14 @@ class Splitter:
             "data": blob_digest(data),
             "times": live.times,
         }
-        if live.head is not None and not live.head_written:
-            body |= self._head(live.head)
-            live.head_written = True
+        spans: list[list[object]] = []
+        if live.head is not None and not live.parts:
+            body |= self._head(live.head, spans)
+        if live.redactor is not None:
+            spans += _body_spans(live.redactor.spans[live.spans_written :])
+            live.spans_written = len(live.redactor.spans)
+        if spans:
+            body["redactions"] = spans
         part = self.draft("exchange.part", Moment.now(), body, [live.draft])
         self.batch.tails[part] = data
         live.parts.append(part)
@@ -235,16 +246,17 @@ class Splitter:
         body: dict[str, object] = {"ended": end.ended, "response": None, "status": None}
         stored = b""
         if live.head is not None:
-            body |= self._head(live.head)
+            body |= self._head(live.head, spans)
             stored = self._rest(live, body, spans)
         if stored:
             cut = cut_once(stored)
             self.batch.objects.update(cut.objects)
             body["response"] = cut.ref.to_value()
         if end.error:
-            body["error"] = self._clean(end.error)
+            body["error"] = self._clean(end.error, "error", spans)
         if end.trailers:
-            body["trailers"] = self._headers(end.trailers)[0]
+            body["trailers"], trailer_spans = self._headers(end.trailers)
+            spans += trailer_spans
         content_type = header(live.head.headers, b"content-type") if live.head else ""
         body["outcome"] = outcome.judge(
             provider=live.opened.provider,
@@ -281,27 +293,27 @@ class Splitter:
             live.times = [len(live.body), max(0, (live.last_ns - live.opened.at.mono_ns) // 1000)]
         if len(live.body) > before:
             live.times += (len(live.body) - before, 0)
-        spans += [["body", s.offset, s.length, s.rule] for s in spans_now]
+        spans += _body_spans(spans_now)
         coding = header(live.head.headers, b"content-encoding")
         body |= _wire_facts(coding, live.wire, bool(spans_now), live.decoder.error)
         return bytes(live.body)
 
-    def _head(self, head: Answered) -> dict[str, object]:
-        headers, spans = self._headers(head.headers)
-        value: dict[str, object] = {
-            "status": head.status,
-            "reason": text(head.reason),
-            "http": head.http,
-            "headers": headers,
-        }
-        if spans:
-            value["header_redactions"] = spans
-        return value
+    def _head(self, head: Answered, spans: list[list[object]]) -> dict[str, object]:
+        headers, header_spans = self._headers(head.headers)
+        spans += header_spans
+        return {"status": head.status, "reason": text(head.reason), "http": head.http, "headers": headers}
 
     # -- the rest
 
-    def _clean(self, value: str) -> str:
-        return self.redactor.redact(value.encode("utf-8", "surrogateescape")).data.decode("utf-8", "replace")
+    def _clean(self, value: str, where: str, spans: list[list[object]]) -> str:
+        redacted = self.redactor.redact(value.encode("utf-8", "surrogateescape"))
+        spans += [[where, span.offset, span.length, span.rule] for span in redacted.spans]
+        return redacted.data.decode("utf-8", "backslashreplace")
+
+    def _url(self, where: str, value: str, spans: list[list[object]]) -> str:
+        url, found = self.redactor.url(value)
+        spans += [[where, span.offset, span.length, span.rule] for span in found]
+        return text(url)
 
     def _headers(self, headers: Headers) -> tuple[HeaderList, list[list[object]]]:
         clean, spans = self.redactor.headers(list(headers))
@@ -317,7 +329,7 @@ class Splitter:
             "started_ns": seen.started_ns,
         }
         if seen.error:
-            body["error"] = self._clean(seen.error)
+            body["error"] = self._clean(seen.error, "error", [])
         self.draft("egress", seen.at, body)
 
 
@@ -332,3 +344,7 @@ def _wire_facts(coding: str, wire: bytes | bytearray, redacted: bool, error: str
     if error:
         facts["decode_error"] = error
     return facts
+
+
+def _body_spans(spans: Sequence[Span]) -> list[list[object]]:
+    return [["body", span.offset, span.length, span.rule] for span in spans]

@@ -6,7 +6,7 @@ a `gap` as soon as the archive takes records again: a recorder may lose somethin
 
 Committing is by draining: whatever has gathered goes into one transaction, then the next. No timer, no window.
 Each round has two commits. The first makes the exchange records safe; the second holds what was read from them (tool
-events). A crash between the two leaves exchanges without events, which `tapes reread` can make again.
+events). A crash between the two leaves exchanges without events; a later reading can make them again.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ class Lost:
     reason: str = ""
     since: Moment | None = None
     exchanges: set[str] = field(default_factory=set)
+    """Those of which happenings were refused."""
+    opened: int = 0
+    """Exchange records that could not be written."""
     items: int = 0
     bytes: int = 0
 
@@ -99,6 +102,7 @@ class Writer:
         self._wake = threading.Condition()
         self._last: dict[str, object] | None = None
         self._give_up_at = float("inf")
+        self._losses = 0
         self._taken = 0
         self._safe = 0
         self._failing = ""
@@ -116,12 +120,7 @@ class Writer:
         with self._wake:
             key = getattr(happening, "key", "")
             if key in self._refused or (self._queued + weight > self._queue_bytes and self._queued):
-                if key:
-                    self._refused.add(key)
-                if isinstance(happening, Finished):
-                    self._refused.discard(key)
-                with self._gap_lock:
-                    self._lost.add(happening, self._failing or "the archive is slower than the traffic")
+                self._refuse(happening, key)
                 return False
             self._queue.append(happening)
             self._queued += weight
@@ -129,11 +128,29 @@ class Writer:
             self._wake.notify()
             return True
 
+    def _refuse(self, happening: Happening, key: str) -> None:
+        reason = self._failing or "the archive is slower than the traffic"
+        with self._gap_lock:
+            self._lost.add(happening, reason)
+            self._losses += 1
+        if key:
+            self._refused.add(key)
+        if isinstance(happening, Finished):
+            # Its end is small and always fits: an exchange that was cut short by us must say so.
+            self._refused.discard(key)
+            self._queue.append(Finished(key, happening.at, "capture_lost", f"not recorded in full: {reason}"))
+            self._queued += ITEM_OVERHEAD
+            self._taken += 1
+            self._wake.notify()
+
     def wait_safe(self, timeout_s: float) -> bool:
-        """Block until everything put before is committed; False when that took too long. Not for the event loop."""
+        """Block until everything put before is committed; False when some of it was lost or that took too long.
+
+        Not for the event loop.
+        """
         with self._wake:
-            target = self._taken
-            return self._wake.wait_for(lambda: self._safe >= target, timeout_s)
+            target, losses = self._taken, self._losses
+            return self._wake.wait_for(lambda: self._safe >= target, timeout_s) and self._losses == losses
 
     @property
     def failing(self) -> str:
@@ -207,6 +224,7 @@ class Writer:
             logger.exception("could not split a %s", type(item).__name__)
             with self._gap_lock:
                 self._lost.add(item, f"defect in tapes: {type(error).__name__}")
+                self._losses += 1
 
     def _round(self) -> None:
         batch, written = self._splitter.take_batch()
@@ -245,7 +263,7 @@ class Writer:
                 time.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
             except Exception as error:
                 logger.exception("a batch can not be written")
-                self._count_lost(batch, f"could not be written: {error}")
+                self._salvage(batch, f"could not be written: {error}")
                 return False
             else:
                 self.summary = ahead
@@ -274,11 +292,29 @@ class Writer:
         self._on_trouble("the archive takes records again")
         self._failing = ""
 
+    def _salvage(self, batch: Batch, reason: str) -> None:
+        """One record of the batch can not be written: write the others, each on its own, and count what is left."""
+        self._splitter.forget()
+        for draft in batch.drafts:
+            alone = Batch(drafts=[draft], objects=batch.objects)
+            alone.tails = {part: data for part, data in batch.tails.items() if part is draft}
+            if draft.type == "exchange.end":
+                alone.drop_tails = [part for part in batch.drop_tails if getattr(part, "hash", part)]
+            try:
+                self._archive.commit(alone)
+            except Exception:  # noqa: BLE001 - this one is what can not be written, or leans on what could not
+                self._count_lost(alone, reason)
+            else:
+                self.summary.fold(draft.type, draft.body, draft.wall_ns)
+
     def _count_lost(self, batch: Batch, reason: str) -> None:
+        self._splitter.forget()
         with self._gap_lock:
             self._lost.reason = self._lost.reason or reason
             self._lost.since = self._lost.since or Moment.now()
             self._lost.items += len(batch.drafts)
+            self._lost.opened += sum(draft.type == "exchange.open" for draft in batch.drafts)
+            self._losses += 1
 
     def _write_gap(self) -> None:
         with self._gap_lock:
@@ -287,7 +323,7 @@ class Writer:
             return
         body: dict[str, object] = {
             "reason": lost.reason,
-            "exchanges": len(lost.exchanges),
+            "exchanges": len(lost.exchanges) + lost.opened,
             "items": lost.items,
             "bytes": lost.bytes,
             "since_ns": lost.since.wall_ns,

@@ -15,8 +15,9 @@ from typing import Literal
 Headers = tuple[tuple[bytes, bytes], ...]
 """Header fields in wire order, names as sent."""
 
-Ended = Literal["eof", "client_gone", "upstream_error"]
-"""How the transport ended: the body's framing was complete, the agent hung up, or the provider's side failed."""
+Ended = Literal["eof", "client_gone", "upstream_error", "capture_lost"]
+"""How the transport ended: the body's framing was complete, the agent hung up, the provider's side failed, or we could
+not take in what followed."""
 
 
 @dataclass(frozen=True, slots=True)

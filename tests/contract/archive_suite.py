@@ -170,7 +170,8 @@ class ArchiveSuite:
             expected = sorted(d for d in [session, *digests] if d.hex().startswith(prefix))
             assert archive.find(prefix) == expected[:FIND_LIMIT]
         assert len(archive.find("")) == FIND_LIMIT
-        assert archive.find("f" * 64) == []
+        for nothing in ("f" * 64, "F", "xy", "0" * 65):
+            assert archive.find(nothing) == []
 
     # -- all or nothing
 

@@ -75,10 +75,9 @@ def command(
     tapes run --name fix-login -- claude -p "fix the login test"
     """
     try:
-        plan = prepare(list(argv), route, name)
-        HostMap.parse(map_host)  # refuses what is malformed
+        mapped = HostMap.parse(map_host)
+        plan = prepare(list(argv), route, name, [*model_host, *mapped.targets])
         plan.map_host = list(map_host)
-        plan.model_hosts = sorted({*plan.model_hosts, *model_host})
         plan.insecure_upstream, plan.strict, plan.all_paths = insecure_upstream, strict, all_paths
         plan.redact, plan.port = redact, port
     except TapesError as error:
@@ -88,8 +87,11 @@ def command(
     raise AssertionError("unreachable: exec does not return")
 
 
-def prepare(argv: list[str], route: Route, name: str) -> Plan:
-    """The plan of a run, its run directory made. Raises TapesError before anything has been started."""
+def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str]) -> Plan:
+    """The plan of a run, its run directory made. Raises TapesError before anything has been started.
+
+    `further_hosts` are model hosts that options name.
+    """
     started_ns, started_mono_ns = time.time_ns(), time.monotonic_ns()
     base = home()
     check_archive(base, name)
@@ -102,7 +104,7 @@ def prepare(argv: list[str], route: Route, name: str) -> Plan:
     bundle, extra, upstream = write_bundles(run_dir, ca, os.environ)
     own_url = "http://127.0.0.1:{port}"
     settings = agent.settings(route, own_url, Trust(str(bundle), str(extra)), os.environ)
-    hosts = user_model_hosts(agent)
+    hosts = sorted({*user_model_hosts(agent), *further_hosts})
     environment = dict(settings.environment)
     if route == "proxy":
         environment |= narrowed_no_proxy(hosts)
@@ -154,8 +156,9 @@ def user_model_hosts(agent: Agent) -> list[str]:
 
 def narrowed_no_proxy(hosts: list[str]) -> dict[str, str]:
     """The user's NO_PROXY without the entries that would keep a model host from us; the proxy honours all of it."""
-    pairs = [(host.rpartition(":")[0], int(host.rpartition(":")[2])) for host in hosts]
-    pairs += [(host, 443) for host in endpoints.MODEL_HOSTS if "*" not in host]
+    pairs = [split_port(host) for host in hosts]
+    # One made-up name stands for all that a pattern covers.
+    pairs += [(host.replace("*", "x"), 443) for host in endpoints.MODEL_HOSTS]
     narrowed = {}
     for variable in NO_PROXY:
         entries = no_proxy_entries(os.environ.get(variable, ""))
@@ -163,6 +166,12 @@ def narrowed_no_proxy(hosts: list[str]) -> dict[str, str]:
         if entries:
             narrowed[variable] = ",".join(kept)
     return narrowed
+
+
+def split_port(host: str) -> tuple[str, int]:
+    """`name:port` or a bare name, whose port is that of https."""
+    name, colon, port = host.rpartition(":")
+    return (name, int(port)) if colon and port.isdigit() else (host, 443)
 
 
 def sweep(folder: Path) -> None:

@@ -1,0 +1,130 @@
+"""Random steps on the archive on disk and on the one in a dict must agree, and both must stay sound."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from contract.archive_suite import is_sound
+from strategies import note, opening, stretches
+from tapes.archive.base import Archive, Batch, Draft
+from tapes.archive.cut import Cutter
+from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.memory_archive import MemoryArchive
+from tapes.errors import TapesError
+from tapes.record.digest import blob_digest
+from tapes.record.kinds import BodyRef
+
+bodies = stretches.map(b"".join)
+
+
+class BothArchives(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = Path(tempfile.mkdtemp())
+        self.disk = LmdbArchive.open(self.home / "a", create=True)
+        self.memory = MemoryArchive(writer=self.disk.writer, boot=self.disk.boot)
+        self.cutter = Cutter()
+        self.stored: dict[BodyRef, bytes] = {}
+        self.parts: list[tuple[int, bytes]] = []
+        self.opened = 0
+
+    def teardown(self) -> None:
+        assert is_sound(self.memory) and is_sound(self.disk)
+        self.disk.close()
+        shutil.rmtree(self.home)
+
+    def both(self, batch: Any) -> bool:
+        """Commit the same batch, made twice, to both; they must agree on everything, errors included."""
+        outcomes: list[Any] = []
+        for archive in (self.memory, self.disk):
+            try:
+                outcomes.append(archive.commit(batch(archive)))
+            except TapesError as error:
+                outcomes.append((type(error), str(error)))
+        assert outcomes[0] == outcomes[1]
+        return isinstance(outcomes[0], list)
+
+    @rule(name=st.sampled_from(["", "one", "two", "bad name"]), nonce=st.binary(min_size=16, max_size=16))
+    def open(self, name: str, nonce: bytes) -> None:
+        def batch(archive: Archive) -> Batch:
+            first = opening()
+            first.wall_ns = first.mono_ns = self.opened
+            first.nonce = nonce
+            return Batch([first], names={name: first} if name else {})
+
+        self.opened += self.both(batch)
+
+    @precondition(lambda self: self.opened)
+    @rule(which=st.integers(0, 99), texts=st.lists(st.text("ab", max_size=5), min_size=1, max_size=4))
+    def notes(self, which: int, texts: list[str]) -> None:
+        def batch(archive: Archive) -> Batch:
+            session = archive.sessions()[which % self.opened]
+            drafts = [note(session, t, wall_ns=1, mono_ns=2, nonce=bytes(16)) for t in texts]
+            return Batch(list(drafts), summaries={session: texts[0].encode()})
+
+        assert self.both(batch)
+
+    @precondition(lambda self: self.opened)
+    @rule(which=st.integers(0, 99), data=bodies, forget=st.booleans())
+    def exchange(self, which: int, data: bytes, forget: bool) -> None:
+        if forget:
+            self.cutter.forget()
+        cut = self.cutter.cut(data)
+        body = {"method": "", "url": "", "class": "model", "headers": [], "request": cut.ref.to_value()}
+
+        def batch(archive: Archive) -> Batch:
+            session = archive.sessions()[which % self.opened]
+            return Batch([Draft("exchange.open", body, session, (), 1, 2, bytes(16))], dict(cut.objects))
+
+        assert self.both(batch)
+        self.stored[cut.ref] = data
+
+    @precondition(lambda self: self.opened)
+    @rule(data=st.binary(max_size=50))
+    def part(self, data: bytes) -> None:
+        body = {"n": 0, "offset": 0, "length": len(data), "data": blob_digest(data), "times": []}
+
+        def batch(archive: Archive) -> Batch:
+            session = archive.sessions()[0]
+            part = Draft("exchange.part", body, session, (session,), 1, 2, bytes(16))
+            return Batch([part], tails={part: data})
+
+        assert self.both(batch)
+        self.parts.append((self.memory.last(), data))
+
+    @rule()
+    def reopen(self) -> None:
+        path, writer = self.disk.path, self.disk.writer
+        self.disk.close()
+        self.disk = LmdbArchive.open(path)
+        self.disk.writer = writer
+
+    @invariant()
+    def they_agree(self) -> None:
+        for read in (
+            lambda a: list(a.log()),
+            lambda a: a.sessions(),
+            lambda a: a.names(),
+            lambda a: [a.head(s) for s in a.sessions()],
+            lambda a: [a.summary(s) for s in a.sessions()],
+            lambda a: [list(a.session_records(s)) for s in a.sessions()],
+            lambda a: a.find("a"),
+            lambda a: [a.body_records(ref.hash) for ref in self.stored],
+            lambda a: a.size()["objects"],
+        ):
+            assert read(self.memory) == read(self.disk)
+        for archive in (self.memory, self.disk):
+            assert all(archive.body(ref) == data for ref, data in self.stored.items())
+            assert all(archive.tail(archive.at(pos)[0]) == data for pos, data in self.parts)
+
+
+BothArchives.TestCase.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
+TestBothArchives = pytest.mark.filterwarnings("default")(BothArchives.TestCase)

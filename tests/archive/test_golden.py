@@ -1,0 +1,70 @@
+"""The bytes of format 1 are what they were, and will be read for ever. See tests/golden/make_records.py."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.archive_suite import is_sound
+from golden import make_archive, make_records
+from tapes.archive import pack, squeeze
+from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.reading import object_digest
+from tapes.record.chain import check_link
+from tapes.record.digest import Digest, record_digest
+from tapes.record.kinds import BodyRef, Record, read_record, record_bytes
+
+GOLDEN: dict[str, Any] = json.loads((Path(make_records.__file__).parent / "records_1.json").read_text())
+
+
+def test_records_are_written_byte_for_byte_as_ever() -> None:
+    assert make_records.records() == GOLDEN["records"]
+
+
+def test_old_records_are_read_and_their_chain_holds() -> None:
+    before: tuple[Digest, Record] | None = None
+    for row in GOLDEN["records"]:
+        data = bytes.fromhex(row["bytes"])
+        record = read_record(data)
+        assert record_digest(data).hex() == row["hash"] and record_bytes(record) == data
+        check_link(before, record)
+        before = Digest.parse(row["hash"]), record
+
+
+@pytest.mark.parametrize("row", GOLDEN["trees"], ids=lambda row: row["name"])
+def test_bodies_are_cut_as_ever(row: dict[str, Any]) -> None:
+    assert row in make_records.trees()
+
+
+def test_an_old_pack_is_read() -> None:
+    frame = bytes.fromhex(GOLDEN["pack"]["bytes"])
+    payload = pack.payload(frame)
+    objects = [(place.kind, payload[place.offset : place.offset + place.length]) for place in pack.table(frame)]
+    assert [[object_digest(kind, data).hex(), kind, data.hex()] for kind, data in objects] == GOLDEN["pack"]["objects"]
+
+
+def test_old_compressed_bytes_are_read() -> None:
+    data = squeeze.decompress(bytes.fromhex(GOLDEN["squeezed"]), 1000)
+    assert data == b"a record, squeezed: " + b"exchange.open " * 9
+
+
+@pytest.mark.skipif(os.sysconf("SC_PAGE_SIZE") != 4096, reason="LMDB's pages are those of the machine that wrote it")
+def test_an_old_archive_is_read(tmp_path: Path) -> None:
+    home = tmp_path / "a"
+    home.mkdir(mode=0o700)
+    packed = (Path(make_records.__file__).parent / "archive_1.mdb.gz").read_bytes()
+    (home / "data.mdb").write_bytes(gzip.decompress(packed))
+    (home / "data.mdb").chmod(0o600)
+    with LmdbArchive.open(home, readonly=True) as archive:
+        assert is_sound(archive) and archive.last() == 5
+        session = archive.names()["kept"]
+        records = [record for _, record in archive.session_records(session)]
+        bodies = [archive.body(BodyRef.of(record.body["request"])) for record in records[1:4]]
+        assert bodies == make_archive.REQUESTS
+        assert archive.tail(archive.at(5)[0]) == make_archive.HALF
+        assert archive.summary(session) == b"row"

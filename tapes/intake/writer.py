@@ -5,8 +5,8 @@ bounded by bytes, so a dead disk cannot eat the memory. What did not fit is *cou
 a `gap` as soon as the archive takes records again: a recorder may lose something, but never silently.
 
 Committing is by draining: whatever has gathered goes into one transaction, then the next. No timer, no window.
-Each round has two commits. The first makes the exchange records safe; the second holds what was read from them (tool
-events). A crash between the two leaves exchanges without events; a later reading can make them again.
+What was read from exchanges (tool events) is written after they are safe: in a commit of its own, or with the next one
+when more exchanges wait. A crash in between leaves exchanges without events; a later reading can make them again.
 """
 
 from __future__ import annotations
@@ -231,6 +231,8 @@ class Writer:
         if batch.drafts and self._commit(batch):
             for record in written:
                 self._events(record)
+            if self._queue:
+                return  # what was read goes with the next commit: exchanges that wait to be safe come first
             more, _ = self._splitter.take_batch()
             if more.drafts:
                 self._commit(more)

@@ -36,7 +36,8 @@ def cells(row: Row) -> tuple[str, ...]:
     s = row.summary
     if row.error:
         return (row.session.short(), "", "", row.error, "", "", "", "", "DAMAGED")
-    agent = f"{s.agent} {s.agent_version}".strip()
+    # What an unknown program calls itself is long and seldom its version.
+    agent = s.agent if s.agent == "generic" else f"{s.agent} {s.agent_version}".strip()
     exchanges = f"{s.exchanges}" + (f" ({s.partial} partial)" if s.partial else "")
     return (
         row.session.short(),

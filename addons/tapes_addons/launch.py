@@ -275,7 +275,7 @@ class Launcher:
                 f"variables, or its model host is unknown: try --model-host HOST, or --route base-url. "
                 f"Hosts seen: tapes show {short} --egress"
             )
-        gaps = f", {done['gaps']} gaps" if done["gaps"] else ", no gaps"
+        gaps = f", {done['gaps']} gaps" if done["gaps"] else ", no gaps" if done["all_written"] else ""
         partial = f", {done['partial']} partial" if done["partial"] else ""
         failed = sum(done["outcomes"].get(k, 0) for k in ("http_error", "error_event", "no_response"))
         failures = f", {failed} failed" if failed else ""
@@ -284,7 +284,10 @@ class Launcher:
             f"{failures}){gaps}, {done['tool_uses']} tool calls. Next: tapes show {short}"
         )
         if not done["all_written"]:
-            say(f"some of it could NOT be written; the reason is in {self.plan.run_dir}/capture.log")
+            say(
+                f"{done['lost']} exchanges and the end of the session could NOT be written; "
+                f"the log is {self.plan.run_dir}/capture.log"
+            )
         elif not self.notices and not self.restarts:
             shutil.rmtree(self.plan.run_dir, ignore_errors=True)
         return status

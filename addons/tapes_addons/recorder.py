@@ -39,6 +39,8 @@ from tapes_addons.plan import Plan
 from tapes_addons.routes import HostMap, Target, UpstreamProxy
 
 CLOSE_S = 10.0
+FAILING_CLOSE_S = 2.0
+"""How long the end may wait for the archive; less when it takes no records anyway, for the agent's user waits too."""
 CONFIRM_S = 5.0
 SETTLE_S = 0.3
 """How long the agent's last disconnects may take to arrive after it has exited."""
@@ -145,7 +147,8 @@ class Run:
             return 1
         await asyncio.sleep(SETTLE_S)
         capture.finish_all()
-        closed = await asyncio.to_thread(self.writer.close, finish.result(), CLOSE_S)
+        timeout = FAILING_CLOSE_S if self.writer.failing else CLOSE_S
+        closed = await asyncio.to_thread(self.writer.close, finish.result(), timeout)
         self._report(closed)
         master.shutdown()
         await serving
@@ -195,6 +198,7 @@ class Run:
                 "tool_uses": row.tool_uses,
                 "redactions": row.redactions,
                 "egress": row.egress,
+                "lost": self.writer.lost_exchanges,
                 "all_written": closed,
             }
         )

@@ -88,6 +88,8 @@ class Writer:
         on_trouble: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.summary = summary
+        self.lost_exchanges = 0
+        """Exchanges of which not even the request was kept."""
         self._archive = archive
         self._splitter = splitter
         self._agent = agent
@@ -133,6 +135,7 @@ class Writer:
         with self._gap_lock:
             self._lost.add(happening, reason)
             self._losses += 1
+            self.lost_exchanges += isinstance(happening, Opened)
         if key:
             self._refused.add(key)
         if isinstance(happening, Finished):
@@ -315,7 +318,9 @@ class Writer:
             self._lost.reason = self._lost.reason or reason
             self._lost.since = self._lost.since or Moment.now()
             self._lost.items += len(batch.drafts)
-            self._lost.opened += sum(draft.type == "exchange.open" for draft in batch.drafts)
+            opened = sum(draft.type == "exchange.open" for draft in batch.drafts)
+            self._lost.opened += opened
+            self.lost_exchanges += opened
             self._losses += 1
 
     def _write_gap(self) -> None:

@@ -182,10 +182,9 @@ def test_an_archive_that_stays_full_does_not_hold_up_the_end_and_says_so() -> No
     desk.archive.full = lambda: True
     for happening in exchange("a", [PROMPT], DONE):
         desk.writer.put(happening)
-    began = time.monotonic()
     assert not desk.writer.close({}, 0.5)
-    assert time.monotonic() - began < 10
     assert desk.types() == ["session.open"]
+    assert desk.writer.lost_exchanges == 1
 
 
 def test_a_successor_ends_what_a_killed_process_left_open() -> None:

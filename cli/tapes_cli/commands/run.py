@@ -18,7 +18,7 @@ from typing import BinaryIO
 import click
 
 import tapes_addons
-from tapes.errors import NotFound, TapesError, UsageError
+from tapes.errors import ArchiveError, NotFound, TapesError, UsageError
 from tapes.wire import agents, endpoints
 from tapes.wire.agents.base import Agent, Route, Trust
 from tapes_addons.plan import Plan
@@ -80,6 +80,11 @@ def command(
         plan.map_host = list(map_host)
         plan.insecure_upstream, plan.strict, plan.all_paths = insecure_upstream, strict, all_paths
         plan.redact, plan.port = redact, port
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        hint = f"tapes keeps its files in {home()}; set TAPES_HOME to a directory that can be written"
+        report(ArchiveError(f"cannot prepare the run: {error.strerror}{where}", hint=hint))
+        return Exit.COULD_NOT_CAPTURE
     except TapesError as error:
         report(error)
         return Exit.COULD_NOT_CAPTURE

@@ -65,13 +65,10 @@ def main() -> None:
                 recorded.append(timed(mapped, environment(folder / "home")))
         env = environment(folder / "home")
         delays = [start_delay([*tapes, "--"], env) - start_delay([], env) for _ in range(2 * rounds)]
-    ratio = statistics.median(recorded) / statistics.median(plain)
-    print(
-        f"whole run    {statistics.median(recorded):.2f} s against {statistics.median(plain):.2f} s, ratio {ratio:.3f}"
-    )
-    print(
-        f"agent starts {statistics.median(delays) * 1e3:.0f} ms later (from {min(delays) * 1e3:.0f} to {max(delays) * 1e3:.0f})"
-    )
+    with_us, without = statistics.median(recorded), statistics.median(plain)
+    print(f"whole run    {with_us:.2f} s against {without:.2f} s, ratio {with_us / without:.3f}")
+    low, middle, high = (1e3 * f(delays) for f in (min, statistics.median, max))
+    print(f"agent starts {middle:.0f} ms later (from {low:.0f} to {high:.0f})")
 
 
 if __name__ == "__main__":

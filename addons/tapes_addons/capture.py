@@ -64,6 +64,8 @@ class Capture:
         self._sink = sink
         self._config = config
         self._pipes: dict[str, _Pipe] = {}
+        self.live: set[str] = set()
+        """Exchanges that were opened and have not ended."""
 
     # -- requests
 
@@ -131,6 +133,7 @@ class Capture:
             return
         url, endpoint, route, sent_to = flow.metadata[STORED]
         kept = self._sink(flows.opened(flow, flow.metadata[KEY], url, sent_to, endpoint, route))
+        self.live.add(flow.id)
         if self._config.confirm is not None:
             reason = await self._config.confirm() if kept else "the archive takes no records"
             if reason:
@@ -173,6 +176,7 @@ class Capture:
         self._finish(flow)
 
     def _finish(self, flow: http.HTTPFlow) -> None:
+        self.live.discard(flow.id)
         if flow.metadata.pop(STORED, None) is not None:
             self._sink(flows.finished(flow, flow.metadata[KEY]))
         pipe: _Pipe | None = flow.metadata.pop(PLAIN, None)

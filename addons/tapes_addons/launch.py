@@ -41,8 +41,12 @@ COULD_NOT_CAPTURE, COULD_NOT_RUN, NOT_FOUND = 125, 126, 127
 
 def say(text: str) -> None:
     """A line of ours on stderr. A closed stderr must not end the run."""
+    if sys.stderr is None:
+        return
+    # Names of programs and paths come from anywhere: they must not drive the terminal.
+    shown = "".join(char if char.isprintable() else "\ufffd" for char in text)
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"tapes: {text}\n")
+        sys.stderr.write(f"tapes: {shown}\n")
         sys.stderr.flush()
 
 
@@ -54,7 +58,10 @@ class Capture:
         self.line = ours
         self.ready = False
         self.pending = b""
-        log = os.open(Path(plan.run_dir) / "capture.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            log = os.open(Path(plan.run_dir) / "capture.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError:
+            log = os.open(os.devnull, os.O_WRONLY)  # somebody tidied the run's directory: recording goes on
         fds = (listener.fileno(), theirs.fileno())
         try:
             self.process = subprocess.Popen(
@@ -106,6 +113,7 @@ class Launcher:
         self.restarts: list[float] = []
         self.done: dict[str, Any] | None = None
         self.fatal = ""
+        self.ending = False
 
     def _bind(self) -> socket.socket:
         # The protocol is named because asyncio sets TCP_NODELAY only on sockets that say TCP: without it Nagle's
@@ -222,9 +230,16 @@ class Launcher:
 
     def _fall_back(self) -> None:
         """Nothing can be recorded any more. The agent comes first: let its traffic through, unless told otherwise."""
+        if self.ending:
+            return
         self.notices.append(f"NOT RECORDING: {self.fatal or 'the capture process keeps dying'}")
         fd = self.listener.fileno()
-        settings = {"base_url": self.plan.base_url, "mapped": self.plan.map_host, "strict": self.plan.strict}
+        settings = {
+            "base_url": self.plan.base_url,
+            "mapped": self.plan.map_host,
+            "strict": self.plan.strict,
+            "agent": self.agent.pid if self.agent else 0,
+        }
         self.tunnel = subprocess.Popen(
             [*self.plan.python, "-m", "tapes_addons.tunnel", str(fd)],
             stdin=subprocess.PIPE,
@@ -234,13 +249,16 @@ class Launcher:
             start_new_session=True,
         )
         assert self.tunnel.stdin is not None
-        with contextlib.suppress(OSError), self.tunnel.stdin as line:
-            line.write(json.dumps(settings).encode() + b"\n")
+        # Left open: by its closing the tunnel knows that we are gone.
+        with contextlib.suppress(OSError):
+            self.tunnel.stdin.write(json.dumps(settings).encode() + b"\n")
+            self.tunnel.stdin.flush()
 
     # -- the end
 
     def _finish(self, ended: dict[str, object]) -> None:
         """Have the capture process write everything and close the session; a successor may have to."""
+        self.ending = True
         deadline = time.monotonic() + FINISH_S
         told: Capture | None = None
         if self.tunnel is not None:
@@ -269,7 +287,7 @@ class Launcher:
         if self.restarts:
             say(f"the capture process was restarted {len(self.restarts)} time(s); the session has a gap record")
         short = self.plan.session[:12]
-        if not done["calls"]:
+        if not done["calls"] and self.agent is not None:
             say(
                 f"WARNING: no model call was captured (session {short}). The agent may not honour the proxy "
                 f"variables, or its model host is unknown: try --model-host HOST, or --route base-url. "

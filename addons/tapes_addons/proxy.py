@@ -20,6 +20,7 @@ from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 
 from tapes.wire import endpoints
+from tapes_addons import http1_mends
 from tapes_addons.capture import Capture, Config
 
 NEVER_S = 7 * 24 * 3600
@@ -52,6 +53,7 @@ def build(
     capture: Capture, config: Config, listener: socket.socket, ca: str, upstream_ca: str, insecure: bool
 ) -> Master:
     """A master ready to `run()` on the running loop. `ca`: folder of our CA; `upstream_ca`: roots for providers."""
+    http1_mends.apply()
     InheritedInstance.sock = listener
     master = Master(options.Options())
     master.addons.add(core.Core(), capture, proxyserver.Proxyserver(), next_layer.NextLayer(), tlsconfig.TlsConfig())

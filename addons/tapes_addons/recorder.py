@@ -43,7 +43,7 @@ FAILING_CLOSE_S = 2.0
 """How long the end may wait for the archive; less when it takes no records anyway, for the agent's user waits too."""
 CONFIRM_S = 5.0
 SETTLE_S = 0.3
-"""How long the agent's last disconnects may take to arrive after it has exited."""
+"""How long the last calls may take to end after the agent has exited."""
 SWITCH_S = 0.0005
 """Thread switch interval: the writer's Python must not hold the event loop up for the default 5 ms."""
 
@@ -145,15 +145,16 @@ class Run:
         if not finish.done():
             serving.result()
             return 1
-        await asyncio.sleep(SETTLE_S)
+        settled = time.monotonic() + SETTLE_S
+        while capture.live and time.monotonic() < settled:
+            await asyncio.sleep(0.01)
         capture.finish_all()
         timeout = FAILING_CLOSE_S if self.writer.failing else CLOSE_S
         closed = await asyncio.to_thread(self.writer.close, finish.result(), timeout)
-        self._report(closed)
-        master.shutdown()
-        await serving
         self.archive.close()
-        return 0
+        self._report(closed)
+        # Everything is written and said. Taking mitmproxy down in order would only keep the agent's user waiting.
+        os._exit(0)
 
     @property
     def _confirm(self) -> Callable[[], Awaitable[str]]:
@@ -206,6 +207,8 @@ class Run:
 
 def git_head(cwd: str) -> str:
     """The commit checked out in `cwd`; empty outside a repository or without git."""
+    if not cwd:
+        return ""
     command = ["git", "-C", cwd, "rev-parse", "HEAD"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import fnmatch
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -42,7 +43,12 @@ class Target:
         """`what` names the option or variable in the error. Raises UsageError."""
         parts = _split(url, what)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-            raise UsageError(f"{what}: {url!r} is no http(s) URL", hint="write it as https://HOST[:PORT][/PATH]")
+            raise UsageError(f"{what}: {shown(url)} is no http(s) URL", hint="write it as https://HOST[:PORT][/PATH]")
+        if parts.username or parts.query or parts.fragment:
+            raise UsageError(
+                f"{what}: {shown(url)} carries a user, a query or a fragment, which would be lost",
+                hint="write it as https://HOST[:PORT][/PATH]; credentials belong into the agent's own settings",
+            )
         port = parts.port or DEFAULT_PORTS[parts.scheme]
         return Target(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))
 
@@ -59,9 +65,10 @@ class HostMap:
         targets: dict[str, Target] = {}
         for pair in pairs:
             host, equals, url = pair.partition("=")
+            host = host.rstrip(".")
             if not equals or not host or "/" in host:
                 raise UsageError(
-                    f"--map-host {pair!r} is not HOST=URL",
+                    f"--map-host {shown(pair)} is not HOST=URL",
                     hint="for example --map-host api.anthropic.com=https://gateway.example/anthropic",
                 )
             if host.lower() in targets:
@@ -71,7 +78,8 @@ class HostMap:
 
     def find(self, host: str, port: int) -> Target | None:
         """The target for a host, by host:port first."""
-        return self.targets.get(f"{host.lower()}:{port}") or self.targets.get(host.lower())
+        name = host.lower().rstrip(".")
+        return self.targets.get(f"{name}:{port}") or self.targets.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +157,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def shown(url: str) -> str:
+    """A URL for an error message: what stands before the host may be a password, and messages end up in logs."""
+    return repr(re.sub(r"[^/=]*@", "…@", url))
+
+
 def _split(url: str, what: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises on a port that is no number
     except ValueError as error:
-        raise UsageError(f"{what}: {url!r} is no URL ({error})") from None
+        raise UsageError(f"{what}: {shown(url)} is no URL ({error})") from None
     return parts

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import ssl
 import sys
+import threading
+import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 HEAD_LIMIT = 1024 * 1024
@@ -115,9 +119,18 @@ async def refuse(writer: asyncio.StreamWriter, reason: str) -> None:
     writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
 
 
+def outlive_nobody(agent: int) -> None:
+    """End this process when the launcher is gone (its end of our standard input is closed) and the agent too."""
+    sys.stdin.read()
+    while agent and Path(f"/proc/{agent}").exists():
+        time.sleep(0.5)
+    os._exit(0)
+
+
 def main(argv: list[str]) -> None:
     # By standard input: a URL may carry a password, and arguments are for everybody to see.
     settings = json.loads(sys.stdin.readline())
+    threading.Thread(target=outlive_nobody, args=[settings["agent"]], daemon=True).start()
     tunnel = Tunnel(settings["base_url"], settings["mapped"], strict=settings["strict"])
     asyncio.run(tunnel.serve(socket.socket(fileno=int(argv[0]))))
 

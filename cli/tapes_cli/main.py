@@ -57,11 +57,14 @@ def tapes() -> None:
 
 def main() -> None:
     """The console script."""
+    fill_standard_streams()
     try:
         status = tapes.main(prog_name="tapes", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        status = Exit.USAGE
+        # 2 could be the agent's own status, so `run` says what env(1) says.
+        run = isinstance(error, click.UsageError) and error.ctx and error.ctx.command.name == "run"
+        status = Exit.COULD_NOT_CAPTURE if run else Exit.USAGE
     except click.Abort:
         status = 130
     except BrokenPipeError:
@@ -71,6 +74,13 @@ def main() -> None:
     except TapesError as error:
         status = report(error)
     sys.exit(status if isinstance(status, int) else Exit.OK)
+
+
+def fill_standard_streams() -> None:
+    """Where a caller closed one of 0, 1 and 2, put /dev/null: a file of ours opened there would be written to."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def report(error: TapesError) -> Exit:

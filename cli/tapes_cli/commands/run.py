@@ -117,7 +117,7 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str]) 
         home=str(base),
         run_dir=str(run_dir),
         argv=argv,
-        cwd=str(Path.cwd()),
+        cwd=working_directory(),
         agent=agent.name,
         environment=environment,
         route=route,
@@ -131,6 +131,14 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str]) 
         started_ns=started_ns,
         started_mono_ns=started_mono_ns,
     )
+
+
+def working_directory() -> str:
+    """Where the agent starts; empty when that has been deleted, which is the agent's business."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""
 
 
 def check_archive(base: Path, name: str) -> None:
@@ -195,8 +203,9 @@ def become_launcher(plan: Plan) -> None:
     file.flush()
     file.seek(0)
     os.set_inheritable(file.fileno(), True)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
     script = Path(tapes_addons.__path__[0]) / "launch.py"
     os.execv(sys.executable, [sys.executable, "-I", "-S", str(script), str(file.fileno())])
 

@@ -35,7 +35,8 @@ _CREDENTIAL_HEADERS = frozenset(
 _NOT_CREDENTIALS = frozenset(
     {"idempotency-key", "x-idempotency-key", "sec-websocket-key", "surrogate-key", "cache-key"}
 )
-_CREDENTIAL_NAME = re.compile(r".*-(?:token|secret|key|apikey|password|authorization)\Z")
+_CREDENTIAL_NAME = re.compile(r".*-(?:token|secret|password|authorization|auth)\Z|authentication\Z")
+_KEY_NAME = re.compile(r".*-(?:key|apikey)\Z")
 _TOKEN = re.compile(rb"(?=.*\d)[!-~]{16,}")
 _SHORTEST_COOKIE = 16
 
@@ -49,7 +50,9 @@ def is_credential_header(name: str, value: bytes) -> bool:
     """Whether the value of header `name` (lower case) is never to be stored."""
     if name in _CREDENTIAL_HEADERS:
         return bool(value)
-    return name not in _NOT_CREDENTIALS and bool(_CREDENTIAL_NAME.match(name)) and is_token(value.strip())
+    if _CREDENTIAL_NAME.match(name):
+        return len(value.strip()) >= SHORTEST
+    return name not in _NOT_CREDENTIALS and bool(_KEY_NAME.match(name)) and is_token(value.strip())
 
 
 def in_header(name: str, value: bytes) -> Iterator[tuple[bytes, bool]]:

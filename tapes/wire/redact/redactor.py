@@ -150,8 +150,12 @@ class Redactor:
                 with self._lock:
                     self._names |= {rule}
                 spans.append(("header", shown, rule))
-                kept.append((name, marker(rule)))
+                kept.append((self.redact(name).data, marker(rule)))
                 continue
+            named = self.redact(name)
+            if named.spans:
+                name, shown = named.data, named.data.decode("latin-1").lower()
+                spans += [("header", shown, span.rule) for span in named.spans]
             redacted = self._url(value)
             spans += [("header", shown, span.rule) for span in redacted.spans]
             kept.append((name, redacted.data))

@@ -2,8 +2,8 @@
 
 Reading goes from an index to the thing, so it never meets an entry that nothing points to, nor a thing that
 no index knows. This walks the other way round: every record and every object of every pack, and every row of
-the log, must be found under its hash, and then counting tells whether an index holds anything more. Every object is re-hashed
-through the archive's own reading on the way, whether a record needs it or not.
+the log, must be found under its hash, and then counting tells whether an index holds anything more. Every object is
+re-hashed on the way, whether a record needs it or not.
 """
 
 from __future__ import annotations

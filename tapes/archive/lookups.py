@@ -79,7 +79,8 @@ class TableReader(Reader, Protocol):
             return None
 
         def work(txn: Txn, t: Tables) -> tuple[bytes | None, Sources]:
-            row, sources = txn.get(tables.u64(pos), db=t["log"]), dict[int, bytes | Frames]()
+            row = txn.get(tables.u64(pos), db=t["log"])
+            sources: Sources = {}
             self._gather(txn, t, [row], sources)
             return row, sources
 
@@ -128,10 +129,8 @@ class TableReader(Reader, Protocol):
 
     def _stored(self, digests: Sequence[Digest]) -> list[Object | None]:
         def work(txn: Txn, t: Tables) -> tuple[list[bytes | None], Sources]:
-            rows, sources = (
-                [txn.get(tables.obj_key(digest), db=t["obj"]) for digest in digests],
-                dict[int, bytes | Frames](),
-            )
+            rows = [txn.get(tables.obj_key(digest), db=t["obj"]) for digest in digests]
+            sources: Sources = {}
             self._gather(txn, t, rows, sources)
             return rows, sources
 
@@ -192,8 +191,8 @@ class TableReader(Reader, Protocol):
         return self._payload(number, self._run(work))
 
     def _record(self, row: bytes | None, sources: Sources) -> bytes | None:
-        """What a row of the log leads to. Where that cannot be read, no bytes: they do not match the hash they are asked
-        by, and so are reported under the record's own name and place, which nobody knows here."""
+        """What a row of the log leads to. Where that cannot be read, no bytes: they do not match the hash they are
+        asked by, and so are reported under the record's own name and place, which nobody knows here."""
         if row is None:
             return None
         try:

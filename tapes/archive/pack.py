@@ -43,6 +43,7 @@ GROUP = 8
 GROUP_BYTES = 256 * 1024
 
 _HEAD = struct.Struct(">4sBII")
+HEAD = _HEAD.size
 _COUNT = struct.Struct(">I")
 _ROW = struct.Struct(">BI")
 

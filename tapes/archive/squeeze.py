@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache
+from typing import IO, cast
 
 import zstandard
 
@@ -46,7 +47,7 @@ def unpack(number: int, pieces: Iterable[tuple[bytes, int]]) -> Iterator[bytes]:
         raise Damaged("cannot be unpacked: no dictionary of ours")
     source = _OneByOne()
     unpacker = zstandard.ZstdDecompressor(dict_data=_dictionary(number), max_window_size=1 << WINDOW_LOG)
-    reader = unpacker.stream_reader(source)
+    reader = unpacker.stream_reader(cast(IO[bytes], source))  # of a file it needs no more than `read`
     for piece, size in pieces:
         source.give(piece)
         try:

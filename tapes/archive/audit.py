@@ -8,6 +8,7 @@ re-hashed on the way, whether a record needs it or not.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -109,24 +110,25 @@ def _packs(archive: Inside) -> Iterator[Fault | None]:
         except Damaged as error:
             yield Fault(f"pack {number}", str(error))
             continue
-        found, records = {}, {}
+        found: dict[bytes, bytes] = {}
+        records: dict[bytes, bytes] = {}
         for place in places:
             data = payload[place.offset : place.offset + place.length]
             entry = tables.entry_value(tables.Entry(number, place.offset, place.length, place.kind))
             if place.kind == "record":
                 records[record_digest(data)] = entry
             else:
-                found[tables.obj_key(object_digest(place.kind, data))] = entry
-        indexed = _get_all(run, "obj", list(found))
-        whole += sum(value == entry for value, entry in zip(indexed, found.values(), strict=True))
+                found[object_digest(place.kind, data)] = entry
+        indexed = _get_all(run, "obj", [tables.obj_key(digest) for digest in found])
+        whole += sum(row == entry for row, entry in zip(indexed, found.values(), strict=True))
         logged = [pos and _get(run, "log", pos) for pos in _get_all(run, "byhash", list(records))]
-        for digest, entry, row in zip(records, records.values(), logged, strict=True):
+        for (digest, entry), row in zip((found | records).items(), [*indexed, *logged], strict=True):
             if row != entry:
-                unled[entry] = Fault(digest.hex(), f"pack {number} holds this record, and the log does not lead to it")
+                unled[entry] = Fault(digest.hex(), f"pack {number} holds it, and no index leads to it")
         yield None
     if unled:
-        # A record that was changed is one that its row of the log leads to; it is reported there, under its own hash.
-        for _, row in rows(run, "log"):
+        # What was changed is still led to, under the hash that it had; there it is reported.
+        for _, row in itertools.chain(rows(run, "log"), rows(run, "obj")):
             unled.pop(row, None)
         yield from unled.values()
     if whole != _count(run, "obj"):

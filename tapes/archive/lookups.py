@@ -330,7 +330,10 @@ def carry_out(txn: Txn, t: Tables, plan: Plan, group: pack.Group) -> None:
     objects = [pack.Item(digest, kind, data) for digest, (kind, data) in plan.objects.items()]
     records = [pack.Item(row.digest, "record", row.data) for row in plan.rows]
     logged: list[bytes] = []
-    for frame in pack.frames(tables.last_number(txn, t["pack"]) + 1, objects, records, group):
+    first_pack = tables.last_number(txn, t["pack"]) + 1
+    if first_pack + len(objects) + len(records) > tables.PACK_MAX:
+        raise Damaged(f"a pack claims to be the {first_pack - 1}th", where=f"pack {first_pack - 1}")
+    for frame in pack.frames(first_pack, objects, records, group):
         for key, value in tables.frame_values(frame.number, frame.data):
             txn.put(key, value, db=t["pack"], append=True)
         for item, place in zip(frame.items, frame.places, strict=True):

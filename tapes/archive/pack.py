@@ -39,8 +39,10 @@ PAYLOAD = 1024 * 1024
 PAYLOAD_MAX = 1 << 30
 """More than any pack of ours: the bound on what a damaged frame may ask us to unpack."""
 JOINED = 64 * 1024
+"""More than this of a commit stays out of groups."""
 GROUP = 8
 GROUP_BYTES = 256 * 1024
+"""Most frames in a group, and most bytes of them, unpacked."""
 
 _HEAD = struct.Struct(">4sBII")
 HEAD = _HEAD.size

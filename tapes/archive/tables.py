@@ -1,18 +1,18 @@
 """Names and layouts of the archive's tables. All integers are big-endian, so that keys sort as numbers do.
 
-| table   | key                          | value                                                    |
-|---------|------------------------------|----------------------------------------------------------|
-| meta    | `format`, `version`          | FORMAT_NAME; version u32                                 |
-| log     | pos u64, from 1              | entry: where the record lies                             |
-| byhash  | record hash                  | pos u64                                                  |
-| chain   | pos u64 of the session's first record, seq u32 | pos u64                                |
-| head    | session hash                 | record hash, seq u64                                     |
-| ref     | session name, UTF-8          | session hash                                             |
-| body    | short whole-body hash, pos u64 | (empty)                                                |
-| pack    | number u64 from 1, part u16  | a frame (tapes.archive.pack), or part of one             |
-| obj     | short blob or node hash      | entry: where the object lies                             |
-| tail    | record hash of a part        | its bytes, compressed, until the response has them       |
-| summary | session hash                 | the row of `tapes log`; may be lost                      |
+| table   | key                                            | value                                              |
+|---------|------------------------------------------------|----------------------------------------------------|
+| meta    | `format`, `version`                            | FORMAT_NAME; version u32                           |
+| log     | pos u64, from 1                                | entry: where the record lies                       |
+| byhash  | record hash                                    | pos u64                                            |
+| chain   | pos u64 of the session's first record, seq u32 | pos u64                                            |
+| head    | session hash                                   | record hash, seq u64                               |
+| ref     | session name, UTF-8                            | session hash                                       |
+| body    | short whole-body hash, pos u64                 | (empty)                                            |
+| pack    | number u64 from 1, part u16                    | a frame (tapes.archive.pack), or part of one       |
+| obj     | short blob or node hash                        | entry: where the object lies                       |
+| tail    | record hash of a part                          | its bytes, compressed, until the response has them |
+| summary | session hash                                   | the row of `tapes log`; may be lost                |
 
 An entry is pack u32, offset u32 in the unpacked pack, length u32 with the kind in the two top bits. `pack`, `ref` and
 `tail` are the truth; log, byhash, chain, head, body and obj can be made again from the packs.
@@ -20,6 +20,7 @@ An entry is pack u32, offset u32 in the unpacked pack, length u32 with the kind 
 A short hash is the first SHORT bytes of one. What is read is re-hashed and compared with all of it, so two objects with
 the same short hash could never be taken for one another: the second would not be stored, and reading it be Damaged. To
 make such a pair takes 2**80 hashes, whoever chooses the bytes; 16 bytes would take 2**64, which can be bought.
+
 Growing tables have ascending keys and are only appended to, so their pages are full and written once.
 """
 
@@ -42,7 +43,9 @@ MAX_TABLES = 32
 
 LAST_MAX = 1 << 48
 SHORT = 20
+"""Bytes of a short hash."""
 PACK_MAX = (1 << 32) - 1
+"""What an entry can name."""
 FRAME_PART = 660
 FRAME_WHOLE = 64 * 1024
 

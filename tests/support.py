@@ -15,7 +15,6 @@ from typing import Any
 import lmdb
 
 from tapes.archive.lmdb_archive import LmdbArchive
-from tapes.record.digest import Digest
 from tapes_addons.simulators.process import provider_process
 
 HOST = "api.anthropic.com"
@@ -106,12 +105,12 @@ class Bench:
         """Every byte of ours on the disk, and every record, object, tail and summary unpacked."""
         parts = [path.read_bytes() for path in self.home.rglob("*") if path.is_file() and "ca" not in path.parts]
         with lmdb.open(str(self.home / "archive"), readonly=True, max_dbs=32) as env:
-            objects = env.open_db(b"obj", create=False)
+            packs = env.open_db(b"pack", create=False)
             with env.begin() as txn:
-                digests = [Digest(key) for key, _ in txn.cursor(db=objects)]
+                numbers = {int.from_bytes(key[:8]) for key, _ in txn.cursor(db=packs)}
         with LmdbArchive.open(self.home / "archive", readonly=True) as archive:
-            assert archive.size()["objects"] == len(digests)
-            parts += [archive.object(digest)[1] for digest in digests]
+            assert numbers and archive.size()["packs"] == len(numbers)
+            parts += [archive._packed(number) for number in sorted(numbers)]
             for _, digest, _ in archive.log():
                 parts += [archive.record_raw(digest), archive.tail(digest) or b""]
             parts += [archive.summary(session) or b"" for session in archive.sessions()]

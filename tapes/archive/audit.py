@@ -1,21 +1,21 @@
-"""Compare the tables of an archive on disk with its log and its packs.
+"""Compare the tables of an archive on disk with its packs.
 
 Reading goes from an index to the thing, so it never meets an entry that nothing points to, nor a thing that
-no index knows. This walks the other way round: every row of the log and every object of every pack must be
-found under its hash, and then counting tells whether an index holds anything more. Every object is re-hashed
-through the archive's own reading on the way, whether a record needs it or not.
+no index knows. This walks the other way round: every record and every object of every pack, and every row of
+the log, must be found under its hash, and then counting tells whether an index holds anything more. Every object is
+re-hashed on the way, whether a record needs it or not.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from tapes.archive import pack, squeeze, tables
-from tapes.archive.base import Fault, Object
+from tapes.archive import pack, tables
+from tapes.archive.base import Fault
 from tapes.archive.reading import mismatch, object_digest
-from tapes.errors import Damaged, NotFound
+from tapes.errors import Damaged
 from tapes.record.digest import Digest, record_digest
 from tapes.record.kinds import Record, body_refs, read_record
 
@@ -25,11 +25,21 @@ type Rows = Iterator[tuple[bytes, bytes]]
 ROWS = 64
 
 
-def audit(run: Run, read_object: Callable[[Digest], Object]) -> Iterator[Fault | None]:
+class Inside(Protocol):
+    """What the audit asks of an archive."""
+
+    def _run[T](self, work: Callable[[Any, dict[str, Any]], T], *, write: bool = False) -> T: ...
+    def _packed(self, number: int) -> bytes:
+        """A pack, unpacked; Damaged when it cannot be."""
+
+    def _logged(self, pos: int) -> bytes | None: ...
+
+
+def audit(archive: Inside) -> Iterator[Fault | None]:
     """Faults, and None now and then where all is well."""
-    yield from _packs(run, read_object)
-    yield from _log(run)
-    yield from _small_tables(run)
+    yield from _packs(archive)
+    yield from _log(archive)
+    yield from _small_tables(archive._run)
 
 
 def rows(run: Run, table: str) -> Rows:
@@ -65,10 +75,22 @@ def _get_all(run: Run, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
     return found
 
 
-def _frames(run: Run) -> Iterator[tuple[int, bytes]]:
-    """All packs that there are. Going by the rows: a damaged key may claim the number of a pack far away."""
-    for key, parts in itertools.groupby(rows(run, "pack"), lambda row: row[0][:8]):
-        yield tables.number(key), b"".join(value for _, value in parts)
+def _numbers(run: Run) -> Iterator[int]:
+    """Of all packs that there are. Going by the rows: a damaged key may claim the number of a pack far away."""
+
+    def some(txn: Any, t: dict[str, Any]) -> list[int]:
+        cursor = txn.cursor(db=t["pack"])
+        found: list[int] = []
+        while len(found) < ROWS and cursor.set_range(tables.u64((found or [last])[-1] + 1)):
+            found.append(tables.number(cursor.key()[:8]))
+            if found != sorted(set(found)) or found[0] <= last:  # keys out of order would lead in circles
+                raise Damaged("the table pack is not in order", where="table pack")
+        return found
+
+    last = 0
+    while found := run(some):
+        yield from found
+        last = found[-1]
 
 
 def _count(run: Run, table: str) -> int:
@@ -76,45 +98,63 @@ def _count(run: Run, table: str) -> int:
     return count
 
 
-# -- packs and the index of objects
+# -- packs, the log and the index of objects
 
 
-def _packs(run: Run, read_object: Callable[[Digest], Object]) -> Iterator[Fault | None]:
-    whole = 0
-    for number, frame in _frames(run):
+def _packs(archive: Inside) -> Iterator[Fault | None]:
+    run, whole, unled = archive._run, 0, dict[bytes, Fault]()
+    for number in _numbers(run):
         try:
-            places, payload = pack.table(frame), pack.payload(frame)
+            payload = archive._packed(number)
+            places = pack.table(payload)
         except Damaged as error:
             yield Fault(f"pack {number}", str(error))
             continue
-        found = {}
+        found: dict[bytes, bytes] = {}
+        records: dict[bytes, bytes] = {}
         for place in places:
             data = payload[place.offset : place.offset + place.length]
-            entry = tables.Entry(number, place.offset, place.length, place.kind)
-            found[object_digest(place.kind, data)] = tables.entry_value(entry)
-        indexed = _get_all(run, "obj", list(found))
-        whole += sum(value == entry for value, entry in zip(indexed, found.values(), strict=True))
+            entry = tables.entry_value(tables.Entry(number, place.offset, place.length, place.kind))
+            if place.kind == "record":
+                records[record_digest(data)] = entry
+            else:
+                found[object_digest(place.kind, data)] = entry
+        indexed = _get_all(run, "obj", [tables.obj_key(digest) for digest in found])
+        whole += sum(row == entry for row, entry in zip(indexed, found.values(), strict=True))
+        logged = [pos and _get(run, "log", pos) for pos in _get_all(run, "byhash", list(records))]
+        for (digest, entry), row in zip((found | records).items(), [*indexed, *logged], strict=True):
+            if row != entry:
+                unled[entry] = Fault(digest.hex(), f"pack {number} holds it, and no index leads to it")
         yield None
+    if unled:
+        # What was changed is still led to, under the hash that it had; there it is reported.
+        for _, row in itertools.chain(rows(run, "log"), rows(run, "obj")):
+            unled.pop(row, None)
+        yield from unled.values()
     if whole != _count(run, "obj"):
-        yield from _bad_objects(run, read_object)
+        yield from _bad_objects(archive)
 
 
-def _bad_objects(run: Run, read_object: Callable[[Digest], Object]) -> Iterator[Fault]:
+def _bad_objects(archive: Inside) -> Iterator[Fault]:
     """Objects that the index names and no pack gives."""
-    for key, _ in rows(run, "obj"):
+    for key, row in rows(archive._run, "obj"):
         try:
-            read_object(Digest(key))
-        except (Damaged, NotFound) as error:
-            yield Fault(key.hex(), str(error))
+            entry = tables.read_entry(row)
+            data = archive._packed(entry.pack)[entry.offset : entry.offset + entry.length]
+            if entry.kind == "record" or tables.obj_key(object_digest(entry.kind, data)) != key:
+                yield Fault(key.hex(), f"object {key.hex()[:12]} does not match its hash")
+        except (Damaged, ValueError) as error:
+            yield Fault(key.hex(), f"object {key.hex()[:12]}: {error}")
 
 
 # -- the log and its indexes
 
 
-def _log(run: Run) -> Iterator[Fault | None]:
-    whole, bodies = 0, 0
-    for key, data in rows(run, "log"):
-        pos, data = tables.number(key), squeeze.record(data)
+def _log(archive: Inside) -> Iterator[Fault | None]:
+    run, whole, bodies = archive._run, 0, 0
+    for key, _ in rows(run, "log"):
+        pos = tables.number(key)
+        data = archive._logged(pos) or b""
         digest = record_digest(data)
         if _get(run, "byhash", digest) != key:
             continue  # the index has it under another hash, so counting will tell
@@ -128,13 +168,13 @@ def _log(run: Run) -> Iterator[Fault | None]:
         yield from _index_faults(run, key, digest, record)
     for table, count in (("byhash", whole), ("chain", whole), ("body", bodies)):
         if _count(run, table) > count:
-            yield from _stray_rows(run, table)
+            yield from _stray_rows(archive, table)
 
 
 def _index_faults(run: Run, pos: bytes, digest: Digest, record: Record) -> Iterator[Fault | None]:
     where, number = digest.hex(), tables.number(pos)
     session = record.session or digest
-    if _get(run, "chain", tables.chain_key(session, record.seq)) != pos:
+    if _chained(run, session, record.seq) != pos:
         yield Fault(where, "the index of its session does not lead to it", number)
     if _get(run, "head", session) is None:
         yield Fault(where, "its session has no head", number)
@@ -144,24 +184,30 @@ def _index_faults(run: Run, pos: bytes, digest: Digest, record: Record) -> Itera
     yield None
 
 
-def _stray_rows(run: Run, table: str) -> Iterator[Fault]:
+def _chained(run: Run, session: bytes, seq: int) -> bytes | None:
+    first = _get(run, "byhash", session)
+    return first and _get(run, "chain", tables.chain_key(tables.number(first), seq))
+
+
+def _stray_rows(archive: Inside, table: str) -> Iterator[Fault]:
     """Rows of an index whose place in the log holds no such record. `byhash` tells the hash of the one that is gone."""
-    for key, value in rows(run, table):
-        pos = key[32:] if table == "body" else value
-        data = _get(run, "log", pos)
+    for key, value in rows(archive._run, table):
+        pos = tables.number(key[tables.SHORT :] if table == "body" else value)
+        data = archive._logged(pos) if pos <= tables.LAST_MAX else None
         if data is None:
-            yield Fault(key[:32].hex(), f"named by the index {table}, missing from the log", tables.number(pos))
-        elif table == "byhash" and record_digest(squeeze.record(data)) != key:
-            yield Fault(key.hex(), str(mismatch(Digest(key), tables.number(pos))), tables.number(pos))
+            where = key[: tables.SHORT].hex() if table == "body" else key.hex()
+            yield Fault(where, f"named by the index {table}, missing from the log", pos)
+        elif table == "byhash" and record_digest(data) != key:
+            yield Fault(key.hex(), str(mismatch(Digest(key), pos)), pos)
 
 
 def _small_tables(run: Run) -> Iterator[Fault | None]:
     for session, value in rows(run, "head"):
         digest, seq = tables.read_head(value)
         pos = _get(run, "byhash", digest)
-        if pos is None or _get(run, "chain", tables.chain_key(session, seq)) != pos:
+        if pos is None or _chained(run, session, seq) != pos:
             yield Fault(session.hex(), "the session's head is not a record of it")
-        if _get(run, "chain", tables.chain_key(session, seq + 1)) is not None:
+        if _chained(run, session, seq + 1) is not None:
             yield Fault(session.hex(), "the session has records behind its head")
         yield None
     for name, session in rows(run, "ref"):

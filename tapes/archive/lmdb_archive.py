@@ -25,7 +25,7 @@ from typing import Any, Self
 
 import lmdb
 
-from tapes.archive import place, tables
+from tapes.archive import pack, place, tables
 from tapes.archive.base import Batch
 from tapes.archive.lookups import Known, PackCache, TableReader, Tables, Txn, carry_out
 from tapes.archive.machine import boot_id
@@ -183,6 +183,7 @@ class LmdbArchive(TableReader):
         self._writing = threading.Lock()
         self._packs = PackCache()
         self._failed: tuple[Batch, Plan] | None = None
+        self._group = pack.Group()
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool = False, readonly: bool = False) -> Self:
@@ -218,13 +219,17 @@ class LmdbArchive(TableReader):
         # of a failed one is kept, and looked for before the same batch is planned again, by us or by the caller.
         before, plan = self._failed or (None, None)
         planned = [plan] if plan and before is batch else []
+        used: list[pack.Group] = []
 
         def work(txn: Txn, t: Tables) -> None:
             known = Known(txn, t)
             if planned and _took_effect(planned[-1], batch, known):
                 return
             planned.append(make_plan(batch, known, self.writer, self.boot))
-            carry_out(txn, t, planned[-1])
+            # Put back when this took effect: a group that saw a failed commit refers to bytes that are nowhere.
+            group, self._group = self._group, pack.Group()
+            carry_out(txn, t, planned[-1], group)
+            used.append(group)
 
         try:
             self._run(work, write=True)
@@ -232,6 +237,8 @@ class LmdbArchive(TableReader):
             self._failed = (batch, planned[-1]) if planned else None
             raise
         self._failed = None
+        # One: it is in the archive, even if a first try reported an error. Two: the first is not there.
+        self._group = used[0] if len(used) == 1 else pack.Group()
         return [row.digest for row in planned[-1].rows]
 
     def _run[T](self, work: Callable[[Txn, Tables], T], *, write: bool = False) -> T:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from tapes.archive import audit, pack, squeeze, tables
@@ -26,6 +26,9 @@ ROWS_BYTES = 1024 * 1024
 
 type Txn = Any
 type Tables = dict[str, Any]
+type Frames = list[tuple[int, bytes]]
+type Sources = dict[int, bytes | Frames]
+"""By pack: itself unpacked, or the frames of its group."""
 
 
 class PackCache:
@@ -74,61 +77,130 @@ class TableReader(Reader, Protocol):
     def _logged(self, pos: int) -> bytes | None:
         if pos < 0:
             return None
-        data = self._run(lambda txn, t: txn.get(tables.u64(pos), db=t["log"]))
-        return None if data is None else squeeze.record(data)
+
+        def work(txn: Txn, t: Tables) -> tuple[bytes | None, Sources]:
+            row = txn.get(tables.u64(pos), db=t["log"])
+            sources: Sources = {}
+            self._gather(txn, t, [row], sources)
+            return row, sources
+
+        return self._record(*self._run(work))
 
     def _log_from(self, pos: int, limit: int) -> list[tuple[int, bytes]]:
-        def work(txn: Txn, t: Tables) -> list[tuple[int, bytes]]:
+        def work(txn: Txn, t: Tables) -> tuple[list[tuple[int, bytes]], Sources]:
             rows: list[tuple[int, bytes]] = []
+            sources: Sources = {}
             size = 0
             cursor = txn.cursor(db=t["log"])
             more = cursor.set_range(tables.u64(pos))
             while more and len(rows) < limit and size < ROWS_BYTES:
                 rows.append((tables.number(cursor.key()), cursor.value()))
-                size += len(rows[-1][1])
+                size += self._gather(txn, t, [rows[-1][1]], sources)
                 more = cursor.next()
-            return rows
+            return rows, sources
 
-        return [(place, squeeze.record(data)) for place, data in self._run(work)]
+        rows, sources = self._run(work)
+        return [(place, self._record(row, sources) or b"") for place, row in rows]
 
     def _chained(self, session: Digest, seq: int) -> int | None:
-        key = tables.chain_key(session, seq)
-        return self._run(lambda txn, t: _number(txn.get(key, db=t["chain"])))
+        def work(txn: Txn, t: Tables) -> int | None:
+            first = _number(txn.get(session, db=t["byhash"]))
+            return None if first is None else _number(txn.get(tables.chain_key(first, seq), db=t["chain"]))
+
+        return self._run(work)
 
     def _chained_from(self, session: Digest, seq: int, limit: int) -> list[tuple[int, int, bytes | None]]:
-        def work(txn: Txn, t: Tables) -> list[tuple[int, int, bytes | None]]:
+        def work(txn: Txn, t: Tables) -> tuple[list[tuple[int, int, bytes | None]], Sources]:
             rows: list[tuple[int, int, bytes | None]] = []
+            sources: Sources = {}
+            size = 0
+            first = txn.get(session, db=t["byhash"])
             cursor = txn.cursor(db=t["chain"])
-            more = cursor.set_range(tables.chain_key(session, seq))
-            while more and len(rows) < limit and cursor.key()[:32] == session:
+            more = first is not None and cursor.set_range(tables.chain_key(tables.number(first), seq))
+            while more and len(rows) < limit and size < ROWS_BYTES and cursor.key()[:8] == first:
                 pos = cursor.value()
-                data = txn.get(pos, db=t["log"])
-                rows.append((tables.number(cursor.key()[32:]), tables.number(pos), data))
+                rows.append((tables.number(cursor.key()[8:]), tables.number(pos), txn.get(pos, db=t["log"])))
+                size += self._gather(txn, t, [rows[-1][2]], sources)
                 more = cursor.next()
-            return rows
+            return rows, sources
 
-        found = self._run(work)
-        return [(n, pos, None if data is None else squeeze.record(data)) for n, pos, data in found]
+        rows, sources = self._run(work)
+        return [(n, pos, self._record(row, sources)) for n, pos, row in rows]
 
     def _stored(self, digests: Sequence[Digest]) -> list[Object | None]:
-        def work(txn: Txn, t: Tables) -> tuple[list[tables.Entry | None], dict[int, bytes | None], dict[int, bytes]]:
-            entries = [_entry(digest, txn.get(digest, db=t["obj"])) for digest in digests]
-            payloads = {entry.pack: self._packs.get(entry.pack) for entry in entries if entry}
-            wanted = [number for number, payload in payloads.items() if payload is None]
-            return entries, payloads, {number: tables.read_frame(txn, t["pack"], number) for number in wanted}
+        def work(txn: Txn, t: Tables) -> tuple[list[bytes | None], Sources]:
+            rows = [txn.get(tables.obj_key(digest), db=t["obj"]) for digest in digests]
+            sources: Sources = {}
+            self._gather(txn, t, rows, sources)
+            return rows, sources
 
-        entries, payloads, frames = self._run(work)
-        for number, frame in frames.items():
-            payloads[number] = self._unpack(number, frame)
-        return [entry and _cut_out(entry, payloads[entry.pack] or b"") for entry in entries]
+        rows, sources = self._run(work)
+        entries = [_entry(digest, row) for digest, row in zip(digests, rows, strict=True)]
+        payloads = {number: self._payload(number, sources) for number in {entry.pack for entry in entries if entry}}
+        return [entry and _object(entry, payloads[entry.pack]) for entry in entries]
 
-    def _unpack(self, number: int, frame: bytes) -> bytes:
+    # -- packs
+
+    def _gather(self, txn: Txn, t: Tables, rows: Iterable[bytes | None], sources: Sources) -> int:
+        """Add the packs that these rows (entries) lead to; how many bytes were copied out."""
+        copied = 0
+        for number in {row[:4]: tables.number(row[:4]) for row in rows if row}.values():
+            if number in sources:
+                continue
+            payload = self._packs.get(number)
+            if payload is not None:
+                sources[number] = payload
+                continue
+            group = read_group(txn, t["pack"], number)
+            for member, frame in group:
+                sources.setdefault(member, group)
+                copied += len(frame)
+        return copied
+
+    def _payload(self, number: int, sources: Sources) -> bytes:
+        found = sources[number]
+        if isinstance(found, bytes):
+            return found
+        # A neighbour may have unpacked the group a moment ago.
+        return self._packs.get(number) or self._unpack(number, found)
+
+    def _unpack(self, number: int, group: Frames) -> bytes:
+        """All of the group, because whoever reads one of its packs mostly reads the next."""
+        wanted: bytes | None = None
         try:
-            payload = pack.payload(frame)
+            for member, payload in pack.unpack(group):
+                self._packs.put(member, payload)
+                wanted = payload if member == number else wanted
         except Damaged as error:
-            raise Damaged(f"pack {number}: {error}", where=f"pack {number}") from error
-        self._packs.put(number, payload)
-        return payload
+            if wanted is None:  # else it is one behind, and said when that is asked for
+                raise Damaged(f"pack {number}: {error}", where=f"pack {number}") from error
+        if wanted is None:
+            raise Damaged(f"pack {number} is not in its group", where=f"pack {number}")
+        return wanted
+
+    def _packed(self, number: int) -> bytes:
+        """A pack, unpacked."""
+
+        def work(txn: Txn, t: Tables) -> Sources:
+            sources: Sources = {}
+            self._gather(txn, t, [tables.u32(number)], sources)
+            return sources
+
+        if number > tables.PACK_MAX:
+            raise Damaged(f"no pack has the number {number}", where=f"pack {number}")
+        return self._payload(number, self._run(work))
+
+    def _record(self, row: bytes | None, sources: Sources) -> bytes | None:
+        """What a row of the log leads to. Where that cannot be read, no bytes: they do not match the hash they are
+        asked by, and so are reported under the record's own name and place, which nobody knows here."""
+        if row is None:
+            return None
+        try:
+            entry = tables.read_entry(row)
+            payload = self._payload(entry.pack, sources)
+        except (ValueError, Damaged):
+            return b""
+        return payload[entry.offset : entry.offset + entry.length]
 
     def _tail(self, part: Digest, length: int) -> bytes | None:
         data = self._run(lambda txn, t: txn.get(part, db=t["tail"]))
@@ -137,7 +209,7 @@ class TableReader(Reader, Protocol):
     # -- the rest of the protocol
 
     def has_object(self, digest: Digest) -> bool:
-        return self._run(lambda txn, t: txn.get(digest, db=t["obj"]) is not None)
+        return self._run(lambda txn, t: Known(txn, t).has_object(digest))
 
     def last(self) -> int:
         return self._run(lambda txn, t: tables.last_number(txn, t["log"]))
@@ -174,12 +246,14 @@ class TableReader(Reader, Protocol):
         return self._run(work)
 
     def body_records(self, body_hash: Digest) -> list[Digest]:
+        start = body_hash[: tables.SHORT]
+
         def work(txn: Txn, t: Tables) -> list[int]:
             places: list[int] = []
             cursor = txn.cursor(db=t["body"])
-            more = cursor.set_range(body_hash)
-            while more and cursor.key()[:32] == body_hash:
-                places.append(tables.number(cursor.key()[32:]))
+            more = cursor.set_range(start)
+            while more and cursor.key().startswith(start):
+                places.append(tables.number(cursor.key()[tables.SHORT :]))
                 more = cursor.next()
             return places
 
@@ -198,7 +272,7 @@ class TableReader(Reader, Protocol):
         return {"file_bytes": self._file_bytes(), **self._run(work)}
 
     def audit(self) -> Iterator[Fault | None]:
-        return audit.audit(self._run, self.object)
+        return audit.audit(self)
 
 
 def _entry(digest: Digest, row: bytes | None) -> tables.Entry | None:
@@ -208,8 +282,25 @@ def _entry(digest: Digest, row: bytes | None) -> tables.Entry | None:
         raise Damaged(f"object {digest.short()}: {error}", where=digest.hex()) from error
 
 
-def _cut_out(entry: tables.Entry, payload: bytes) -> Object:
+def _object(entry: tables.Entry, payload: bytes) -> Object:
+    if entry.kind == "record":
+        raise Damaged("the index of objects leads to a record", where=f"pack {entry.pack}")
     return entry.kind, payload[entry.offset : entry.offset + entry.length]
+
+
+def read_group(txn: Txn, table: Any, number: int) -> Frames:
+    """A pack and its group, as far as they can be found; unpacking tells what is missing. Those behind it are looked
+    for where they mostly are: where no other process wrote at the same time."""
+    group = [(number, tables.read_frame(txn, table, number))]
+    while len(group) < pack.GROUP and 0 < (base := pack.base(group[0][1])) < group[0][0]:
+        group.insert(0, (base, tables.read_frame(txn, table, base)))
+    while len(group) < pack.GROUP:
+        frame = tables.read_frame(txn, table, number + 1)
+        if pack.base(frame) != number:
+            break
+        number += 1
+        group.append((number, frame))
+    return group
 
 
 class Known:
@@ -226,25 +317,39 @@ class Known:
         return self._txn.get(digest, db=self._t["byhash"]) is not None
 
     def has_object(self, digest: Digest) -> bool:
-        return self._txn.get(digest, db=self._t["obj"]) is not None
+        return self._txn.get(tables.obj_key(digest), db=self._t["obj"]) is not None
 
     def named(self, name: str) -> Digest | None:
         found = self._txn.get(name.encode(), db=self._t["ref"])
         return None if found is None else _digest(found)
 
 
-def carry_out(txn: Txn, t: Tables, plan: Plan) -> None:
-    """Write a plan. Nothing of it exists for anybody before the transaction's last page does."""
-    for number, (frame, rows) in enumerate(pack.frames(plan.objects), tables.last_number(txn, t["pack"]) + 1):
-        for key, value in tables.frame_values(number, frame):
+def carry_out(txn: Txn, t: Tables, plan: Plan, group: pack.Group) -> None:
+    """Write a plan. Nothing of it exists for anybody before the transaction's last page does. The group is good for
+    another commit only if this one takes effect."""
+    objects = [pack.Item(digest, kind, data) for digest, (kind, data) in plan.objects.items()]
+    records = [pack.Item(row.digest, "record", row.data) for row in plan.rows]
+    logged: list[bytes] = []
+    first_pack = tables.last_number(txn, t["pack"]) + 1
+    if first_pack + len(objects) + len(records) > tables.PACK_MAX:
+        raise Damaged(f"a pack claims to be the {first_pack - 1}th", where=f"pack {first_pack - 1}")
+    for frame in pack.frames(first_pack, objects, records, group):
+        for key, value in tables.frame_values(frame.number, frame.data):
             txn.put(key, value, db=t["pack"], append=True)
-        for digest, place in rows:
-            entry = tables.Entry(number, place.offset, place.length, place.kind)
-            txn.put(digest, tables.entry_value(entry), db=t["obj"])
-    for pos, record in enumerate(plan.rows, tables.last_number(txn, t["log"]) + 1):
-        txn.put(tables.u64(pos), squeeze.compress(record.data), db=t["log"], append=True)
+        for item, place in zip(frame.items, frame.places, strict=True):
+            entry = tables.entry_value(tables.Entry(frame.number, place.offset, place.length, place.kind))
+            if item.kind == "record":
+                logged.append(entry)
+            else:
+                txn.put(tables.obj_key(item.digest), entry, db=t["obj"])
+    rows = zip(plan.rows, logged, strict=True)
+    for pos, (record, entry) in enumerate(rows, tables.last_number(txn, t["log"]) + 1):
+        txn.put(tables.u64(pos), entry, db=t["log"], append=True)
         txn.put(record.digest, tables.u64(pos), db=t["byhash"])
-        txn.put(tables.chain_key(record.session, record.seq), tables.u64(pos), db=t["chain"])
+        first = _number(txn.get(record.session, db=t["byhash"]))
+        if first is None:
+            raise Damaged(f"session {record.session.short()} is missing from the log", where=record.session.hex())
+        txn.put(tables.chain_key(first, record.seq), tables.u64(pos), db=t["chain"])
         for body in record.bodies:
             txn.put(tables.body_key(body, pos), b"", db=t["body"])
     for session, (digest, seq) in plan.heads.items():

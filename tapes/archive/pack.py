@@ -1,100 +1,188 @@
-"""One commit's new objects as one compressed frame.
+"""What a commit adds, objects and records, as one compressed frame: the archive's truth.
 
-Stored one by one under their hashes, small pieces waste 40 to 110 % of the file, and compress badly. A frame
-says itself what it holds, so that the index can be made again from the frames alone:
+Stored one by one, small pieces waste 40 to 110 % of the file, and compress badly. A frame says itself what it holds, so
+that the log and every index can be made again from the frames alone:
 
-    "TPK1" · version u8 · count u32 · count × (kind u8, digest 32 bytes, length u32) · zstd of the payloads,
-    joined
+    "TPK1" · number of the dictionary u8 · base u32 · unpacked size u32 · piece of a zstd stream (tapes.archive.squeeze)
 
-The table stays outside the compressed part: digests do not compress, and reading the table needs no
-unpacking. There is no checksum: every object is re-hashed when it is read.
+and unpacked
+
+    count u32 · count × (kind u8, length u32) · the objects and records, joined
+
+Kinds: 0 blob, 1 node, 2 record. Records stand in the order of the log.
+
+**Groups.** What one commit says, the next says again with other hashes. So the small frames of one writing process form
+groups: the pieces of a group are one zstd stream, and each is unpacked behind those before it. `base` is the number of
+the frame before in the group, 0 at its beginning, always less than the frame's own number; other processes' frames may
+lie between. A group has at most GROUP frames and GROUP_BYTES: that bounds what a damaged frame can cost (itself and
+those behind it in its group), and what reading one object unpacks. A group ends with its process, and with any commit
+that failed, because its stream refers to bytes that are nowhere. A commit with more than JOINED bytes gets frames of
+their own for its objects, so that reading records does not unpack bodies; and what is large alone stays out of groups.
+
+There is no checksum: whatever is read is re-hashed.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from tapes.archive.base import Kind, Object
-from tapes.archive.squeeze import THOROUGH, compress, decompress
-from tapes.archive.tables import kind_number, kind_of
+from tapes.archive import squeeze
+from tapes.archive.tables import Stored, kind_number, kind_of
 from tapes.errors import Damaged
-from tapes.record.digest import Digest
 
 MAGIC = b"TPK1"
-VERSION = 1
 PAYLOAD = 1024 * 1024
 """A commit with more than this gets several packs, because reading one object unpacks its whole pack."""
 PAYLOAD_MAX = 1 << 30
 """More than any pack of ours: the bound on what a damaged frame may ask us to unpack."""
+JOINED = 64 * 1024
+"""More than this of a commit stays out of groups."""
+GROUP = 8
+GROUP_BYTES = 256 * 1024
+"""Most frames in a group, and most bytes of them, unpacked."""
 
-_HEAD = struct.Struct(">4sBI")
+_HEAD = struct.Struct(">4sBII")
+HEAD = _HEAD.size
+_COUNT = struct.Struct(">I")
 _ROW = struct.Struct(">BI")
 
 
-class Place(NamedTuple):
-    """Where an object lies in its pack."""
+class Item(NamedTuple):
+    """A blob, a node or a record, and its hash, which is not written: whoever reads it derives it again."""
 
-    kind: Kind
+    digest: bytes
+    kind: Stored
+    data: bytes
+
+
+class Place(NamedTuple):
+    """Where an object or a record lies in its pack."""
+
+    kind: Stored
     offset: int
-    """In the unpacked payload."""
+    """In the unpacked pack."""
     length: int
 
 
-def frames(objects: Mapping[Digest, Object]) -> Iterator[tuple[bytes, list[tuple[Digest, Place]]]]:
-    """Frames that hold all objects, in order, and where in each of them every object lies."""
-    group: list[tuple[Digest, Object]] = []
+class Frame(NamedTuple):
+    number: int
+    data: bytes
+    items: Sequence[Item]
+    places: Sequence[Place]
+
+
+@dataclass(slots=True)
+class Group:
+    """The group that a process is adding to. Used up by a failed commit, whatever it wrote."""
+
+    stream: squeeze.Stream | None = None
+    last: int = 0
+    count: int = 0
+    size: int = 0
+
+    def add(self, number: int, items: Sequence[Item]) -> Frame:
+        data, places = _joined(items)
+        if self.stream is None or self.count == GROUP or self.size + len(data) > GROUP_BYTES:
+            self.stream, self.last, self.count, self.size = squeeze.Stream(), 0, 0, 0
+        head = _HEAD.pack(MAGIC, self.stream.number, self.last, len(data))
+        frame = Frame(number, head + self.stream.add(data), items, places)
+        self.last, self.count, self.size = number, self.count + 1, self.size + len(data)
+        return frame
+
+
+def frames(first: int, objects: Sequence[Item], records: Sequence[Item], group: Group) -> Iterator[Frame]:
+    """Frames that hold all objects and all records, in order, numbered from `first` on."""
+    number, together = first, [*objects, *records]
+    for items in (together,) if _size(together) <= JOINED else (objects, records):
+        apart = _size(items) > JOINED
+        for some in _split(items):
+            yield (Group() if apart else group).add(number, some)
+            number += 1
+
+
+def _size(items: Sequence[Item]) -> int:
+    return sum(len(item.data) for item in items)
+
+
+def _split(items: Sequence[Item]) -> Iterator[list[Item]]:
+    some: list[Item] = []
     size = 0
-    for digest, (kind, data) in objects.items():
-        if group and size + len(data) > PAYLOAD:
-            yield _frame(group)
-            group, size = [], 0
-        group.append((digest, (kind, data)))
-        size += len(data)
-    if group:
-        yield _frame(group)
+    for item in items:
+        if some and size + len(item.data) > PAYLOAD:
+            yield some
+            some, size = [], 0
+        some.append(item)
+        size += len(item.data)
+    if some:
+        yield some
 
 
-def _frame(group: list[tuple[Digest, Object]]) -> tuple[bytes, list[tuple[Digest, Place]]]:
-    rows: list[tuple[Digest, Place]] = []
-    written = [_HEAD.pack(MAGIC, VERSION, len(group))]
-    offset = 0
-    for digest, (kind, data) in group:
-        rows.append((digest, Place(kind, offset, len(data))))
-        written.append(_ROW.pack(kind_number(kind), len(data)))
-        offset += len(data)
-    written.append(compress(b"".join(data for _, (_, data) in group), THOROUGH))
-    return b"".join(written), rows
+def _joined(items: Sequence[Item]) -> tuple[bytes, list[Place]]:
+    places: list[Place] = []
+    written = [_COUNT.pack(len(items))]
+    offset = _COUNT.size + len(items) * _ROW.size
+    for item in items:
+        places.append(Place(item.kind, offset, len(item.data)))
+        written.append(_ROW.pack(kind_number(item.kind), len(item.data)))
+        offset += len(item.data)
+    return b"".join(written) + b"".join(item.data for item in items), places
 
 
-def table(frame: bytes) -> list[Place]:
-    """What a frame says it holds; Damaged when it is not a frame."""
-    rows: list[Place] = []
-    offset = 0
+def base(frame: bytes) -> int:
+    """The number of the frame before it in its group. 0: it begins one, or is no frame, as unpacking will tell."""
+    return _head(frame)[1] if _is_frame(frame) else 0
+
+
+def unpack(group: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """The frames of a group, with their numbers and from its beginning on, unpacked one after the other. Damaged at
+    the first that cannot be."""
+    return zip((number for number, _ in group), _unpacked(group), strict=True)
+
+
+def _unpacked(group: Sequence[tuple[int, bytes]]) -> Iterator[bytes]:
+    def pieces() -> Iterator[tuple[bytes, int]]:
+        before = 0
+        for number, frame in group:
+            dictionary, base, size = _head(frame)
+            if base != before:
+                raise Damaged("not a pack: what it builds on is not there")
+            if dictionary != first or size > PAYLOAD_MAX:
+                raise Damaged("not a pack: its head cannot be")
+            before = number
+            yield frame[_HEAD.size :], size
+
+    first = _head(group[0][1])[0]
+    return squeeze.unpack(first, pieces())
+
+
+def table(data: bytes) -> list[Place]:
+    """What an unpacked pack says it holds; Damaged when that cannot be."""
+    places: list[Place] = []
     try:
-        for place in range(_HEAD.size, _start(frame), _ROW.size):
-            kind, length = _ROW.unpack_from(frame, place)
-            rows.append(Place(kind_of(kind), offset, length))
+        (count,) = _COUNT.unpack_from(data)
+        offset = _COUNT.size + count * _ROW.size
+        if offset > len(data):
+            raise Damaged("not a pack: its table is longer than it")
+        for kind, length in _ROW.iter_unpack(data[_COUNT.size : offset]):
+            places.append(Place(kind_of(kind), offset, length))
             offset += length
     except (struct.error, ValueError) as error:
         raise Damaged(f"not a pack: {error}") from error
-    return rows
+    if offset != len(data):
+        raise Damaged("not a pack: its table does not fit its length")
+    return places
 
 
-def payload(frame: bytes) -> bytes:
-    """The joined bytes of all its objects; Damaged when they cannot be unpacked."""
-    return decompress(frame[_start(frame) :], PAYLOAD_MAX)
+def _is_frame(frame: bytes) -> bool:
+    return len(frame) >= _HEAD.size and frame.startswith(MAGIC)
 
 
-def _start(frame: bytes) -> int:
-    """Where the compressed part begins."""
-    if len(frame) < _HEAD.size:
-        raise Damaged("not a pack: too short")
-    magic, version, count = _HEAD.unpack_from(frame)
-    if magic != MAGIC or version != VERSION:
+def _head(frame: bytes) -> tuple[int, int, int]:
+    """Dictionary, base, unpacked size."""
+    if not _is_frame(frame):
         raise Damaged("not a pack of a version that can be read")
-    start: int = _HEAD.size + count * _ROW.size
-    if start > len(frame):
-        raise Damaged("not a pack: its table is longer than it")
-    return start
+    _, dictionary, before, size = _HEAD.unpack_from(frame)
+    return dictionary, before, size

@@ -1,21 +1,26 @@
 """Names and layouts of the archive's tables. All integers are big-endian, so that keys sort as numbers do.
 
-| table   | key                          | value                                                    |
-|---------|------------------------------|----------------------------------------------------------|
-| meta    | `format`, `version`          | FORMAT_NAME; version u32                                 |
-| log     | pos u64, from 1              | a record's bytes, compressed (tapes.archive.squeeze)     |
-| byhash  | record hash                  | pos u64                                                  |
-| chain   | session hash, seq u64        | pos u64                                                  |
-| head    | session hash                 | record hash, seq u64                                     |
-| ref     | session name, UTF-8          | session hash                                             |
-| body    | whole-body hash, pos u64     | (empty)                                                  |
-| pack    | number u64 from 1, part u16  | a frame of objects (tapes.archive.pack), or part of one  |
-| obj     | blob or node hash            | pack u32, offset u32, length u32 with kind in the top bit|
-| tail    | record hash of a part        | its bytes, compressed, until the response has them       |
-| summary | session hash                 | the row of `tapes log`; may be lost                      |
+| table   | key                                            | value                                              |
+|---------|------------------------------------------------|----------------------------------------------------|
+| meta    | `format`, `version`                            | FORMAT_NAME; version u32                           |
+| log     | pos u64, from 1                                | entry: where the record lies                       |
+| byhash  | record hash                                    | pos u64                                            |
+| chain   | pos u64 of the session's first record, seq u32 | pos u64                                            |
+| head    | session hash                                   | record hash, seq u64                               |
+| ref     | session name, UTF-8                            | session hash                                       |
+| body    | short whole-body hash, pos u64                 | (empty)                                            |
+| pack    | number u64 from 1, part u16                    | a frame (tapes.archive.pack), or part of one       |
+| obj     | short blob or node hash                        | entry: where the object lies                       |
+| tail    | record hash of a part                          | its bytes, compressed, until the response has them |
+| summary | session hash                                   | the row of `tapes log`; may be lost                |
 
-`log`, `pack`, `ref` and `tail` are the truth; byhash, chain, head, body and obj can be made again from
-log and packs.
+An entry is pack u32, offset u32 in the unpacked pack, length u32 with the kind in the two top bits. `pack`, `ref` and
+`tail` are the truth; log, byhash, chain, head, body and obj can be made again from the packs.
+
+A short hash is the first SHORT bytes of one. What is read is re-hashed and compared with all of it, so two objects with
+the same short hash could never be taken for one another: the second would not be stored, and reading it be Damaged. To
+make such a pair takes 2**80 hashes, whoever chooses the bytes; 16 bytes would take 2**64, which can be bought.
+
 Growing tables have ascending keys and are only appended to, so their pages are full and written once.
 """
 
@@ -23,7 +28,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tapes.archive.base import Kind
 from tapes.errors import Damaged
@@ -37,6 +42,10 @@ MAX_TABLES = 32
 """Room for tables of later versions."""
 
 LAST_MAX = 1 << 48
+SHORT = 20
+"""Bytes of a short hash."""
+PACK_MAX = (1 << 32) - 1
+"""What an entry can name."""
 FRAME_PART = 660
 FRAME_WHOLE = 64 * 1024
 
@@ -44,16 +53,18 @@ _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _ENTRY = struct.Struct(">III")
-_KINDS: tuple[Kind, ...] = ("blob", "node")
+_CHAIN = struct.Struct(">QI")
+type Stored = Kind | Literal["record"]
+_KINDS: tuple[Stored, ...] = ("blob", "node", "record")
 
 
 class Entry(NamedTuple):
-    """Where an object lies: in which pack, and where in its unpacked payload."""
+    """Where an object or a record lies: in which pack, and where in that, unpacked."""
 
     pack: int
     offset: int
     length: int
-    kind: Kind
+    kind: Stored
 
 
 def u32(n: int) -> bytes:
@@ -68,8 +79,13 @@ def number(data: bytes) -> int:
     return int.from_bytes(data)
 
 
-def chain_key(session: bytes, seq: int) -> bytes:
-    return session + _U64.pack(seq)
+def chain_key(first: int, seq: int) -> bytes:
+    """`first`: the place in the log of the session's first record."""
+    return _CHAIN.pack(first, seq)
+
+
+def obj_key(digest: bytes) -> bytes:
+    return digest[:SHORT]
 
 
 def head_value(digest: bytes, seq: int) -> bytes:
@@ -83,7 +99,7 @@ def read_head(data: bytes) -> tuple[Digest, int]:
 
 
 def body_key(body: bytes, pos: int) -> bytes:
-    return body + _U64.pack(pos)
+    return body[:SHORT] + _U64.pack(pos)
 
 
 def frame_values(number: int, frame: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -115,11 +131,11 @@ def last_number(txn: Any, table: Any) -> int:
     return last
 
 
-def kind_number(kind: Kind) -> int:
+def kind_number(kind: Stored) -> int:
     return _KINDS.index(kind)
 
 
-def kind_of(n: int) -> Kind:
+def kind_of(n: int) -> Stored:
     """ValueError for a number that is no kind."""
     if n >= len(_KINDS):
         raise ValueError(f"no kind of object has the number {n}")
@@ -127,12 +143,12 @@ def kind_of(n: int) -> Kind:
 
 
 def entry_value(entry: Entry) -> bytes:
-    return _ENTRY.pack(entry.pack, entry.offset, entry.length | kind_number(entry.kind) << 31)
+    return _ENTRY.pack(entry.pack, entry.offset, entry.length | kind_number(entry.kind) << 30)
 
 
 def read_entry(data: bytes) -> Entry:
     """ValueError when the bytes are not an entry."""
     if len(data) != _ENTRY.size:
-        raise ValueError("not an entry of the index of objects")
+        raise ValueError("not an entry of an index")
     pack, offset, length = _ENTRY.unpack(data)
-    return Entry(pack, offset, length & 0x7FFF_FFFF, kind_of(length >> 31))
+    return Entry(pack, offset, length & 0x3FFF_FFFF, kind_of(length >> 30))

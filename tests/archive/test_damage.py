@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -11,13 +12,14 @@ import pytest
 
 from contract.archive_suite import a_part, an_exchange
 from strategies import note, opening
-from tapes.archive import squeeze, tables
+from tapes.archive import pack, squeeze, tables
 from tapes.archive.base import Batch
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.lookups import PackCache, read_group
 from tapes.archive.verify import Finding, verify
 from tapes.errors import Damaged
-from tapes.record.digest import Digest
-from tapes.record.kinds import BodyRef
+from tapes.record.digest import Digest, blob_digest, record_digest
+from tapes.record.kinds import BodyRef, body_refs
 
 HERE = Path(__file__).parent
 
@@ -86,6 +88,40 @@ def get(archive: LmdbArchive, table: str, key: bytes) -> bytes:
     return bytes(data)
 
 
+def packs(archive: LmdbArchive) -> dict[int, bytes]:
+    """All frames, put together."""
+
+    def work(txn, t):  # type: ignore[no-untyped-def]
+        numbers = sorted({tables.number(key[:8]) for key, _ in txn.cursor(db=t["pack"])})
+        return {number: tables.read_frame(txn, t["pack"], number) for number in numbers}
+
+    return archive._run(work)
+
+
+def put_pack(archive: LmdbArchive, number: int, frame: bytes) -> None:
+    """In the place of another, or as a new one."""
+
+    def work(txn, t):  # type: ignore[no-untyped-def]
+        for key in [bytes(key) for key, _ in txn.cursor(db=t["pack"]) if key[:8] == tables.u64(number)]:
+            txn.delete(key, db=t["pack"])
+        for key, value in tables.frame_values(number, frame):
+            txn.put(key, value, db=t["pack"])
+
+    archive._run(work, write=True)
+    archive._packs = PackCache()
+
+
+def change_pack(archive: LmdbArchive, pos: int, old: bytes, new: bytes) -> None:
+    """Write the group of the pack that holds a record once more, with other bytes in it, as an evil hand could."""
+    assert len(old) == len(new)
+    wanted = tables.read_entry(get(archive, "log", tables.u64(pos))).pack
+    frames = archive._run(lambda txn, t: read_group(txn, t["pack"], wanted))
+    stream = squeeze.Stream()
+    for (number, frame), (_, payload) in zip(frames, list(pack.unpack(frames)), strict=True):
+        assert number != wanted or old in payload
+        put_pack(archive, number, frame[: pack.HEAD] + stream.add(payload.replace(old, new)))
+
+
 def changed(data: bytes) -> bytes:
     return data[:-1] + bytes((data[-1] ^ 1,))
 
@@ -94,12 +130,7 @@ def test_a_changed_record_is_named_and_the_others_are_still_read(home: Path) -> 
     with LmdbArchive.open(home) as archive:
         digest, _ = archive.at(5)
         raw = archive.record_raw(digest)
-        put(
-            archive,
-            "log",
-            tables.u64(5),
-            squeeze.compress(raw.replace(b"fake", b"fate").replace(b"x" * 700, b"y" * 700)),
-        )
+        change_pack(archive, 5, raw, raw.replace(b"fake", b"fate").replace(b"x" * 700, b"y" * 700))
         report = verify(archive)
         assert report.first_bad is not None
         assert (report.first_bad.pos, report.first_bad.where) == (5, digest.hex())
@@ -112,19 +143,15 @@ def test_a_changed_record_is_named_and_the_others_are_still_read(home: Path) -> 
             assert caught.value.where == digest.hex()
 
 
-def test_a_changed_blob_is_found_at_every_record_that_needs_it(home: Path) -> None:
+def test_a_changed_object_is_found_at_every_record_that_needs_it(home: Path) -> None:
     with LmdbArchive.open(home) as archive:
-        key, frame = next(iter(_frames(archive)))
-        put(archive, "pack", key, frame[:-40] + bytes(40))
-        report = verify(archive)
-        assert report.first_bad is not None and report.first_bad.pos == 3
         ref = BodyRef.of(archive.at(3)[1].body["request"])
+        data = archive.object(ref.node)[1]
+        change_pack(archive, 3, data, changed(data))
+        found = [(finding.pos, finding.where) for finding in verify(archive).findings]
+        assert found == [(3, ref.node.hex()), (None, tables.obj_key(ref.node).hex())]
         with pytest.raises(Damaged):
             archive.body(ref)
-
-
-def _frames(archive: LmdbArchive) -> list[tuple[bytes, bytes]]:
-    return archive._run(lambda txn, t: list(txn.cursor(db=t["pack"])))
 
 
 def _keys(archive: LmdbArchive, table: str) -> list[bytes]:
@@ -145,10 +172,14 @@ def test_a_row_that_is_gone_is_found(home: Path, table: str) -> None:
     [
         ("byhash", b"\x07" * 32, tables.u64(4)),
         ("byhash", b"\x07" * 32, tables.u64(4000)),
-        ("chain", tables.chain_key(b"\x07" * 32, 1), tables.u64(4000)),
+        ("chain", tables.chain_key(4000, 1), tables.u64(4000)),
         ("body", tables.body_key(b"\x07" * 32, 4000), b""),
-        ("obj", b"\x07" * 32, tables.entry_value(tables.Entry(1, 0, 10, "blob"))),
-        ("obj", b"\x07" * 32, tables.entry_value(tables.Entry(4000, 0, 10, "blob"))),
+        ("log", tables.u64(25), tables.entry_value(tables.Entry(1, 0, 10, "record"))),
+        ("log", tables.u64(25), b"x"),
+        ("obj", b"\x07" * tables.SHORT, tables.entry_value(tables.Entry(1, 0, 10, "blob"))),
+        ("obj", b"\x07" * tables.SHORT, tables.entry_value(tables.Entry(1, 0, 10, "record"))),
+        ("obj", b"\x07" * tables.SHORT, b"x"),
+        ("obj", b"\x07" * tables.SHORT, tables.entry_value(tables.Entry(4000, 0, 10, "blob"))),
         ("ref", b"ghost", b"\x07" * 32),
         ("head", b"\x07" * 32, tables.head_value(b"\x07" * 32, 3)),
         ("tail", b"\x07" * 32, b"x"),
@@ -174,7 +205,7 @@ def test_an_object_that_no_record_needs_is_checked_too(home: Path) -> None:
         archive.commit(Batch([], {wrong: ("blob", b"not what the name says")}))
         with pytest.raises(Damaged, match="does not match"):
             archive.blob(wrong)
-        assert [finding.where for finding in verify(archive).findings] == [wrong.hex()]
+        assert [finding.where for finding in verify(archive).findings] == [tables.obj_key(wrong).hex()]
 
 
 def test_findings_are_bounded_and_the_rest_is_counted(home: Path) -> None:
@@ -198,3 +229,90 @@ def test_changed_bytes_of_a_part_kept_aside_are_found(home: Path) -> None:
                 archive.tail(key)
             assert verify(archive).first_bad == verify(archive).findings[0]
             assert verify(archive).findings[0].pos == archive.position(key)
+
+
+# -- packs, which stand on one another
+
+
+def commits(path: Path, count: int) -> None:
+    """Each of a note and a body; the group begins with the first of them."""
+    with LmdbArchive.open(path, create=True) as archive:
+        session = opening()
+        archive.commit(Batch([session]))
+        for n in range(count - 1):
+            archive.commit(an_exchange(session, b'["%d", "%s"]' % (n, os.urandom(600).hex().encode()))[1])
+
+
+def readable(archive: LmdbArchive) -> list[int]:
+    """Records that are read with all their bodies."""
+    found = []
+    for pos in range(1, archive.last() + 1):
+        try:
+            record = archive.at(pos)[1]
+            for ref in body_refs(record.body):
+                archive.body(ref)
+        except Damaged as error:
+            assert error.where
+            continue
+        found.append(pos)
+    return found
+
+
+@pytest.mark.parametrize("bad", [9, 12, 16])
+def test_a_damaged_pack_costs_at_most_what_is_behind_it_in_its_group(tmp_path: Path, bad: int) -> None:
+    commits(tmp_path / "a", 24)
+    with LmdbArchive.open(tmp_path / "a") as archive:
+        assert readable(archive) == list(range(1, 25))
+        put_pack(archive, bad, packs(archive)[bad][:40] + bytes(40))
+        assert readable(archive) == [pos for pos in range(1, 25) if not bad <= pos <= 16]
+        assert list(range(1, bad)) == [pos for pos, _, _ in itertools.islice(archive.log(), bad - 1)]
+        report = verify(archive)
+        assert report.first_bad is not None and report.first_bad.pos == bad
+        places = {get(archive, "byhash", key): key for key in _keys(archive, "byhash")}
+        assert report.first_bad.where == places[tables.u64(bad)].hex()
+        assert {finding.pos for finding in report.findings} == {None, *range(bad, 17)}
+
+
+@pytest.mark.parametrize("base", [5, 6, 7, 4000, 2**32 - 1, 0, 1])
+def test_a_pack_that_stands_on_a_wrong_one_is_damage_and_no_endless_walk(tmp_path: Path, base: int) -> None:
+    commits(tmp_path / "a", 12)
+    with LmdbArchive.open(tmp_path / "a") as archive:
+        frame = packs(archive)[5]
+        assert pack.base(frame) == 4
+        put_pack(archive, 5, frame[:5] + tables.u32(base) + frame[9:])
+        with pytest.raises(Damaged):
+            archive.at(5)
+        assert set(readable(archive)) >= {1, 2, 3, 4, 9, 10, 11, 12}
+        assert verify(archive).first_bad is not None and verify(archive).first_bad.pos == 5
+
+
+def test_a_pack_whose_base_is_gone_is_damage(tmp_path: Path) -> None:
+    commits(tmp_path / "a", 12)
+    with LmdbArchive.open(tmp_path / "a") as archive:
+        put_pack(archive, 3, b"")
+        assert readable(archive) == [1, 2, 9, 10, 11, 12]
+
+
+def test_a_chain_of_more_packs_than_a_group_has_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack, "GROUP", 12)
+    commits(tmp_path / "a", 12)
+    monkeypatch.undo()
+    with LmdbArchive.open(tmp_path / "a") as archive:
+        assert readable(archive) == list(range(1, 9))
+
+
+def test_a_record_in_a_pack_that_the_log_does_not_lead_to_is_found(home: Path) -> None:
+    with LmdbArchive.open(home) as archive:
+        record = archive.record_raw(archive.at(4)[0])[:-1] + b"\x00"
+        items = [pack.Item(record_digest(record), "record", record)]
+        (frame,) = pack.frames(max(packs(archive)) + 1, [], items, pack.Group())
+        put_pack(archive, frame.number, frame.data)
+        assert [finding.where for finding in verify(archive).findings] == [record_digest(record).hex()]
+
+
+def test_an_object_in_a_pack_that_the_index_does_not_lead_to_is_found(home: Path) -> None:
+    with LmdbArchive.open(home) as archive:
+        items = [pack.Item(blob_digest(b"of nobody"), "blob", b"of nobody")]
+        (frame,) = pack.frames(max(packs(archive)) + 1, items, [], pack.Group())
+        put_pack(archive, frame.number, frame.data)
+        assert [finding.where for finding in verify(archive).findings] == [blob_digest(b"of nobody").hex()]

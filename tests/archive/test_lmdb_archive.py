@@ -15,10 +15,11 @@ import pytest
 
 from contract.archive_suite import TEXT, ArchiveSuite, an_exchange, is_sound, open_session
 from strategies import note
-from tapes.archive import lmdb_archive, tables
+from tapes.archive import lmdb_archive, pack, tables
 from tapes.archive.base import Archive, Batch
 from tapes.archive.cut import cut_once
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.lookups import PackCache
 from tapes.errors import ArchiveError, ArchiveFull, Damaged, FormatError, NotFound, UsageError
 from tapes.record.digest import Digest
 
@@ -187,6 +188,82 @@ def test_a_writer_killed_while_it_holds_the_lock_stops_nobody(tmp_path: Path) ->
         archive.commit(Batch([note(session)]))
         assert archive._run(lambda txn, t: txn.get(b"never", db=t["meta"])) is None
         assert is_sound(archive)
+
+
+# -- packs build on those before them, as far as this process wrote them
+
+
+def bases(archive: LmdbArchive) -> list[int]:
+    count = archive.size()["packs"]
+    frames = archive._run(lambda txn, t: [tables.read_frame(txn, t["pack"], n + 1) for n in range(count)])
+    return [pack.base(frame) for frame in frames]
+
+
+def test_processes_that_write_in_turns_each_build_on_their_own_packs(tmp_path: Path) -> None:
+    with LmdbArchive.open(tmp_path / "a", create=True) as archive:
+        session = open_session(archive)
+        other = writing(archive.path, session, "0")
+        try:
+            for n in range(30):
+                assert other.stdout and other.stdout.readline()
+                archive.commit(an_exchange(session, b'["here", "%d", "%s"]' % (n, os.urandom(500).hex().encode()))[1])
+        finally:
+            other.kill()
+            other.wait()
+        found = bases(archive)
+        assert any(0 < base < n for n, base in enumerate(found))  # frame n + 1, and not on frame n
+    with LmdbArchive.open(tmp_path / "a", readonly=True) as archive:
+        assert is_sound(archive)
+        assert len(list(archive.session_records(session))) == archive.last() >= 61
+
+
+def test_reopening_begins_a_new_group(tmp_path: Path) -> None:
+    with LmdbArchive.open(tmp_path / "a", create=True) as archive:
+        session = open_session(archive)
+        archive.commit(Batch([note(session)]))
+    with LmdbArchive.open(tmp_path / "a") as archive:
+        for n in range(9):
+            archive.commit(Batch([note(session, str(n))]))
+        assert bases(archive) == [0, 1, 0, 3, 4, 5, 6, 7, 8, 9, 0]
+        assert is_sound(archive)
+
+
+def test_a_commit_that_only_keeps_a_summary_writes_no_pack(tmp_path: Path) -> None:
+    with LmdbArchive.open(tmp_path / "a", create=True) as archive:
+        session = open_session(archive)
+        archive.commit(Batch([], summaries={session: b"row"}))
+        archive.commit(Batch([note(session)]))
+        assert bases(archive) == [0, 1]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("tries", [1, 2])
+def test_no_pack_builds_on_one_that_may_not_be_there(tmp_path: Path, after: bool, tries: int) -> None:
+    with LmdbArchive.open(tmp_path / "a", create=True) as archive:
+        session = open_session(archive)
+        archive.commit(Batch([note(session, "before " * 50)]))
+        real = archive._env
+        archive._env = Failing(real, [lmdb.Error("sync failed")] * tries, after=after)  # type: ignore[assignment]
+        batch = Batch([note(session, "failed " * 50 + os.urandom(300).hex())])
+        if tries == 2:
+            with pytest.raises(ArchiveError):
+                archive.commit(batch)
+        else:
+            archive.commit(batch)
+        archive._env = real
+        for text in ("failed", "and after"):
+            archive.commit(Batch([note(session, text * 50)]))
+        archive._packs = PackCache()
+        assert is_sound(archive)
+
+
+def test_a_refused_batch_does_not_end_the_group(tmp_path: Path) -> None:
+    with LmdbArchive.open(tmp_path / "a", create=True) as archive:
+        session = open_session(archive)
+        with pytest.raises(NotFound):
+            archive.commit(Batch([note(session), note(Digest(bytes(32)))]))
+        archive.commit(Batch([note(session)]))
+        assert bases(archive) == [0, 1]
 
 
 # -- no room, and failing disks

@@ -5,57 +5,122 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapes.archive import pack, squeeze, tables
-from tapes.archive.base import Object
 from tapes.archive.dictionary import DICTIONARY
 from tapes.errors import Damaged
-from tapes.record.digest import Digest, blob_digest
+from tapes.record.digest import blob_digest
 
 u32 = st.integers(0, 2**32 - 1)
-objects = st.lists(st.tuples(st.sampled_from(["blob", "node"]), st.binary(max_size=300)), max_size=12).map(
-    lambda items: {blob_digest(b"%d" % n): item for n, item in enumerate(items)}
+kinds = st.sampled_from(["blob", "node", "record"])
+items = st.lists(st.tuples(kinds, st.binary(max_size=300)), max_size=12).map(
+    lambda found: [pack.Item(blob_digest(b"%d" % n), kind, data) for n, (kind, data) in enumerate(found)]  # type: ignore[arg-type]
 )
+
+
+def a_blob(data: bytes) -> pack.Item:
+    return pack.Item(blob_digest(data), "blob", data)
+
+
+def grouped(count: int, group: pack.Group, first: int = 1) -> list[tuple[int, bytes]]:
+    """Frames of a commit each."""
+    made = []
+    for n in range(first, first + count):
+        made += [(frame.number, frame.data) for frame in pack.frames(n, [a_blob(b"commit %d" % n)], [], group)]
+    return made
 
 
 @settings(max_examples=100, deadline=None)
-@given(objects)
-def test_a_frame_gives_back_its_objects(items: dict[Digest, Object]) -> None:
-    found: dict[Digest, Object] = {}
-    for frame, rows in pack.frames(items):
-        payload = pack.payload(frame)
-        assert pack.table(frame) == [place for _, place in rows]
-        for digest, place in rows:
-            found[digest] = (place.kind, payload[place.offset : place.offset + place.length])
-    assert found == items
+@given(st.lists(st.tuples(items, items), max_size=12))
+def test_frames_give_back_what_was_put_in(commits: list[tuple[list[pack.Item], list[pack.Item]]]) -> None:
+    group, number = pack.Group(), 1
+    written: dict[int, bytes] = {}
+    for objects, records in commits:
+        found: list[tuple[str, bytes]] = []
+        for frame in pack.frames(number, objects, records, group):
+            number = frame.number + 1
+            written[frame.number] = frame.data
+            chain = [frame.number]
+            while before := pack.base(written[chain[0]]):
+                chain.insert(0, before)
+            *_, (_, data) = pack.unpack([(n, written[n]) for n in chain])
+            assert pack.table(data) == list(frame.places)
+            assert [item.digest for item in frame.items] == [i.digest for i in [*objects, *records]]
+            found += [(place.kind, data[place.offset : place.offset + place.length]) for place in frame.places]
+        assert found == [(item.kind, item.data) for item in [*objects, *records]]
 
 
-def test_a_large_commit_becomes_several_packs_of_bounded_size() -> None:
-    items: dict[Digest, Object] = {blob_digest(b"%d" % n): ("blob", bytes(60_000)) for n in range(60)}
-    frames = list(pack.frames(items))
-    assert len(frames) == 4
-    assert all(len(pack.payload(frame)) <= pack.PAYLOAD for frame, _ in frames)
+def test_a_group_is_bounded_in_frames_and_in_bytes() -> None:
+    frames = grouped(20, pack.Group())
+    assert [pack.base(frame) for _, frame in frames] == [n if n % pack.GROUP else 0 for n in range(20)]
+    group = pack.Group()
+    large = [frame for n in range(1, 9) for frame in pack.frames(n, [a_blob(bytes((n,)) * 60_000)], [], group)]
+    assert [pack.base(frame.data) for frame in large] == [0, 1, 2, 3, 0, 5, 6, 7]
 
 
-@settings(max_examples=150, deadline=None)
-@given(objects.filter(bool), st.data())
+def test_a_large_commit_becomes_several_packs_of_bounded_size_and_its_records_stay_apart() -> None:
+    objects = [a_blob(b"%d" % n + bytes(60_000)) for n in range(60)]
+    record = pack.Item(blob_digest(b"r"), "record", b"a record")
+    group = pack.Group()
+    frames = list(pack.frames(1, objects, [record], group))
+    assert len(frames) == 5 and all(pack.base(frame.data) == 0 for frame in frames)
+    sizes = [len(next(iter(pack.unpack([(frame.number, frame.data)])))[1]) for frame in frames]
+    assert max(sizes) <= pack.PAYLOAD + 1000 and sizes[-1] < 100
+    assert [item.kind for item in frames[-1].items] == ["record"]
+    assert pack.base(next(pack.frames(6, [], [record], group)).data) == 5
+
+
+@settings(max_examples=200, deadline=None)
+@given(items.filter(bool), st.data())
 def test_a_damaged_frame_is_damage_or_other_bytes_and_never_another_error(
-    items: dict[Digest, Object], data: st.DataObject
+    found: list[pack.Item], data: st.DataObject
 ) -> None:
-    frame = bytearray(next(pack.frames(items))[0])
-    at = data.draw(st.integers(0, len(frame) - 1))
-    frame[at] ^= data.draw(st.integers(1, 255))
-    for read in (pack.table, pack.payload):
-        try:
-            read(bytes(frame))
-        except Damaged:
-            continue
+    group = pack.Group()
+    frames = [(n, bytearray(next(pack.frames(n, found, [], group)).data)) for n in (1, 2, 3)]
+    bad = frames[data.draw(st.integers(0, 2))][1]
+    bad[data.draw(st.integers(0, len(bad) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        for _, payload in pack.unpack([(n, bytes(frame)) for n, frame in frames]):
+            pack.table(payload)
+    except Damaged:
+        return
 
 
-@pytest.mark.parametrize(
-    "frame", [b"", b"TPK1", b"TPK2" + bytes(20), b"TPK1\x01\xff\xff\xff\xff", b"TPK1\x01" + bytes(4)]
-)
+def test_packs_before_a_damaged_one_are_still_unpacked() -> None:
+    frames = grouped(8, pack.Group())
+    for bad in range(1, 8):
+        number, frame = frames[bad]
+        damaged = [*frames[:bad], (number, frame[:13] + b"\xff" * 20), *frames[bad + 1 :]]
+        read = pack.unpack(damaged)
+        for n in range(bad):
+            assert next(read)[1].endswith(b"commit %d" % (n + 1))
+        with pytest.raises(Damaged):
+            next(read)
+
+
+@pytest.mark.parametrize("frame", [b"", b"TPK1", b"TPK2" + bytes(20), b"TPK1\xff" + bytes(8), b"TPK1\x01" + bytes(8)])
 def test_what_is_no_frame_is_damage(frame: bytes) -> None:
     with pytest.raises(Damaged):
-        pack.payload(frame)
+        for _, payload in pack.unpack([(1, frame)]):
+            pack.table(payload)
+
+
+@pytest.mark.parametrize("numbers", [[2], [1, 3], [2, 1], [1, 1], [1, 2, 2]])
+def test_a_frame_that_does_not_stand_on_its_base_is_damage(numbers: list[int]) -> None:
+    frames = dict(grouped(3, pack.Group()))
+    with pytest.raises(Damaged, match="builds on"):
+        list(pack.unpack([(n, frames[n]) for n in numbers]))
+
+
+def test_a_bomb_in_a_pack_is_not_unpacked_beyond_what_it_says() -> None:
+    frame = bytearray(next(pack.frames(1, [a_blob(bytes(50_000))], [], pack.Group())).data)
+    assert len(frame) < 300
+    frame[9:13] = (100).to_bytes(4)
+    ((_, payload),) = pack.unpack([(1, bytes(frame))])
+    assert len(payload) == 100
+    with pytest.raises(Damaged):
+        pack.table(payload)
+    frame[9:13] = ((1 << 31) - 1).to_bytes(4)
+    with pytest.raises(Damaged, match="head"):
+        list(pack.unpack([(1, bytes(frame))]))
 
 
 @settings(max_examples=60, deadline=None)
@@ -77,10 +142,8 @@ def test_the_dictionary_of_the_format_has_not_changed() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.integers(1, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**31 - 1), st.sampled_from(["blob", "node"])
-)
-def test_an_entry_of_the_index_survives(number: int, offset: int, length: int, kind: tables.Kind) -> None:
+@given(st.integers(1, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**30 - 1), kinds)
+def test_an_entry_of_the_index_survives(number: int, offset: int, length: int, kind: tables.Stored) -> None:
     entry = tables.Entry(number, offset, length, kind)
     assert tables.read_entry(tables.entry_value(entry)) == entry
 

@@ -93,11 +93,17 @@ def trees() -> list[dict[str, Any]]:
 
 def a_pack() -> dict[str, Any]:
     node = next(data for kind, data in cut_once(bodies()["small"]).objects.values() if kind == "node")
-    objects = {blob_digest(b"hello"): ("blob", b"hello"), node_digest(node): ("node", node)}
-    frame, _ = next(pack.frames(objects))  # type: ignore[arg-type]
+    record = bytes.fromhex(records()[0]["bytes"])
+    objects = [
+        pack.Item(blob_digest(b"hello"), "blob", b"hello"),
+        pack.Item(node_digest(node), "node", node),
+        pack.Item(record_digest(record), "record", record),
+    ]
+    group = pack.Group()
+    frames = [frame.data for n, item in enumerate(objects, 1) for frame in pack.frames(n, [item], [], group)]
     return {
-        "bytes": frame.hex(),
-        "objects": [[digest.hex(), kind, data.hex()] for digest, (kind, data) in objects.items()],
+        "frames": [frame.hex() for frame in frames],
+        "objects": [[digest.hex(), kind, data.hex()] for digest, kind, data in objects],
     }
 
 

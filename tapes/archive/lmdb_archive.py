@@ -27,9 +27,10 @@ import lmdb
 
 from tapes.archive import pack, place, tables
 from tapes.archive.base import Batch
-from tapes.archive.lookups import Known, PackCache, TableReader, Tables, Txn, carry_out
+from tapes.archive.lookups import PackCache, TableReader, Tables, Txn
 from tapes.archive.machine import boot_id
 from tapes.archive.plan import Plan, make_plan
+from tapes.archive.writing import Known, carry_out
 from tapes.errors import ArchiveError, ArchiveFull, Damaged, FormatError, TapesError, UsageError
 from tapes.record.digest import Digest
 

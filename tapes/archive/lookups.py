@@ -1,4 +1,4 @@
-"""Lookups and writes in an archive's tables, inside transactions that somebody else opens.
+"""Lookups in an archive's tables, inside transactions that somebody else opens.
 
 Everything here speaks to LMDB transactions and cursors, and none of it to LMDB itself, its files or its errors.
 Values are copied out before the transaction ends; unpacking and hashing happen after.
@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from tapes.archive import audit, pack, squeeze, tables
 from tapes.archive.base import FIND_LIMIT, Fault, Object
-from tapes.archive.plan import Plan
 from tapes.archive.reading import Reader
 from tapes.errors import Damaged
 from tapes.record.digest import Digest
@@ -67,7 +66,7 @@ class TableReader(Reader, Protocol):
     _packs: PackCache
 
     def _pos(self, digest: Digest) -> int | None:
-        return self._run(lambda txn, t: _number(txn.get(digest, db=t["byhash"])))
+        return self._run(lambda txn, t: number_of(txn.get(digest, db=t["byhash"])))
 
     def _hash_at(self, pos: int) -> Digest | None:
         place = tables.u64(pos)
@@ -104,8 +103,8 @@ class TableReader(Reader, Protocol):
 
     def _chained(self, session: Digest, seq: int) -> int | None:
         def work(txn: Txn, t: Tables) -> int | None:
-            first = _number(txn.get(session, db=t["byhash"]))
-            return None if first is None else _number(txn.get(tables.chain_key(first, seq), db=t["chain"]))
+            first = number_of(txn.get(session, db=t["byhash"]))
+            return None if first is None else number_of(txn.get(tables.chain_key(first, seq), db=t["chain"]))
 
         return self._run(work)
 
@@ -209,24 +208,25 @@ class TableReader(Reader, Protocol):
     # -- the rest of the protocol
 
     def has_object(self, digest: Digest) -> bool:
-        return self._run(lambda txn, t: Known(txn, t).has_object(digest))
+        return self._run(lambda txn, t: txn.get(tables.obj_key(digest), db=t["obj"]) is not None)
 
     def last(self) -> int:
         return self._run(lambda txn, t: tables.last_number(txn, t["log"]))
 
     def head(self, session: Digest) -> tuple[Digest, int] | None:
-        return self._run(lambda txn, t: Known(txn, t).head(session))
+        found: bytes | None = self._run(lambda txn, t: txn.get(session, db=t["head"]))
+        return None if found is None else tables.read_head(found)
 
     def sessions(self) -> list[Digest]:
         def work(txn: Txn, t: Tables) -> list[tuple[int, bytes]]:
             heads = txn.cursor(db=t["head"]).iternext(values=False)
-            return [(_number(txn.get(session, db=t["byhash"])) or 0, session) for session in heads]
+            return [(number_of(txn.get(session, db=t["byhash"])) or 0, session) for session in heads]
 
-        return [_digest(session) for _, session in sorted(self._run(work))]
+        return [digest_of(session) for _, session in sorted(self._run(work))]
 
     def names(self) -> dict[str, Digest]:
         rows = self._run(lambda txn, t: list(txn.cursor(db=t["ref"]).iternext()))
-        return dict(sorted((name.decode("utf-8", "replace"), _digest(session)) for name, session in rows))
+        return dict(sorted((name.decode("utf-8", "replace"), digest_of(session)) for name, session in rows))
 
     def find(self, prefix_hex: str) -> list[Digest]:
         if not re.fullmatch("[0-9a-f]*", prefix_hex):
@@ -239,7 +239,7 @@ class TableReader(Reader, Protocol):
             more = cursor.set_range(start) if start else cursor.first()
             while more and len(found) < FIND_LIMIT and cursor.key().startswith(start):
                 if cursor.key().hex().startswith(prefix_hex):
-                    found.append(_digest(cursor.key()))
+                    found.append(digest_of(cursor.key()))
                 more = cursor.next()
             return found
 
@@ -303,76 +303,14 @@ def read_group(txn: Txn, table: Any, number: int) -> Frames:
     return group
 
 
-class Known:
-    """What a transaction sees, for the plan of a commit."""
-
-    def __init__(self, txn: Txn, t: Tables) -> None:
-        self._txn, self._t = txn, t
-
-    def head(self, session: Digest) -> tuple[Digest, int] | None:
-        found = self._txn.get(session, db=self._t["head"])
-        return None if found is None else tables.read_head(found)
-
-    def has_record(self, digest: Digest) -> bool:
-        return self._txn.get(digest, db=self._t["byhash"]) is not None
-
-    def has_object(self, digest: Digest) -> bool:
-        return self._txn.get(tables.obj_key(digest), db=self._t["obj"]) is not None
-
-    def named(self, name: str) -> Digest | None:
-        found = self._txn.get(name.encode(), db=self._t["ref"])
-        return None if found is None else _digest(found)
-
-
-def carry_out(txn: Txn, t: Tables, plan: Plan, group: pack.Group) -> None:
-    """Write a plan. Nothing of it exists for anybody before the transaction's last page does. The group is good for
-    another commit only if this one takes effect."""
-    objects = [pack.Item(digest, kind, data) for digest, (kind, data) in plan.objects.items()]
-    records = [pack.Item(row.digest, "record", row.data) for row in plan.rows]
-    logged: list[bytes] = []
-    first_pack = tables.last_number(txn, t["pack"]) + 1
-    if first_pack + len(objects) + len(records) > tables.PACK_MAX:
-        raise Damaged(f"a pack claims to be the {first_pack - 1}th", where=f"pack {first_pack - 1}")
-    for frame in pack.frames(first_pack, objects, records, group):
-        for key, value in tables.frame_values(frame.number, frame.data):
-            txn.put(key, value, db=t["pack"], append=True)
-        for item, place in zip(frame.items, frame.places, strict=True):
-            entry = tables.entry_value(tables.Entry(frame.number, place.offset, place.length, place.kind))
-            if item.kind == "record":
-                logged.append(entry)
-            else:
-                txn.put(tables.obj_key(item.digest), entry, db=t["obj"])
-    rows = zip(plan.rows, logged, strict=True)
-    for pos, (record, entry) in enumerate(rows, tables.last_number(txn, t["log"]) + 1):
-        txn.put(tables.u64(pos), entry, db=t["log"], append=True)
-        txn.put(record.digest, tables.u64(pos), db=t["byhash"])
-        first = _number(txn.get(record.session, db=t["byhash"]))
-        if first is None:
-            raise Damaged(f"session {record.session.short()} is missing from the log", where=record.session.hex())
-        txn.put(tables.chain_key(first, record.seq), tables.u64(pos), db=t["chain"])
-        for body in record.bodies:
-            txn.put(tables.body_key(body, pos), b"", db=t["body"])
-    for session, (digest, seq) in plan.heads.items():
-        txn.put(session, tables.head_value(digest, seq), db=t["head"])
-    for name, session in plan.names.items():
-        txn.put(name.encode(), session, db=t["ref"])
-    for part, data in plan.tails.items():
-        txn.put(part, squeeze.compress(data), db=t["tail"])
-    for part in plan.drop_tails:
-        txn.delete(part, db=t["tail"])
-    for session, summary in plan.summaries.items():
-        if summary:
-            txn.put(session, summary, db=t["summary"])
-        else:
-            txn.delete(session, db=t["summary"])
-
-
-def _digest(data: bytes) -> Digest:
+def digest_of(data: bytes) -> Digest:
+    """A digest out of a table; Damaged when it can not be one."""
     try:
         return Digest(data)
     except ValueError as error:
         raise Damaged(f"a table holds {data[:40].hex()} for a hash") from error
 
 
-def _number(data: bytes | None) -> int | None:
+def number_of(data: bytes | None) -> int | None:
+    """A number out of a table, where there is one."""
     return None if data is None else tables.number(data)

@@ -16,6 +16,7 @@ from tapes.wire.redact.values import SHORTEST, Exact, exact_values
 from tapes.wire.redact.weave import Cut, cuts, weave
 
 _LEARNED_MOST = 64
+_SLICE = 256 * 1024
 _HITS_MOST = 4096
 """A body with more secrets than this is made of them, and is scanned anew."""
 
@@ -116,10 +117,16 @@ class Redactor:
 
     def scan(self, data: bytes, lo: int, hi: int, values: tuple[Exact, ...] | None = None) -> list[Hit]:
         """Hits with their origin in `[lo, hi)`, ascending; the same in however many parts `data` is scanned."""
-        hits = [hit for value in (self._values if values is None else values) for hit in value.hits(data, lo, hi)]
-        hits += vendor_keys(data, lo, hi)
-        if self._strict:
-            hits += strict_lines(data, lo, hi)
+        sought = self._values if values is None else values
+        hits: list[Hit] = []
+        # In slices, because one search holds the interpreter from its beginning to its end, and the proxy beside us
+        # waits for it.
+        for start in range(lo, hi, _SLICE):
+            end = min(start + _SLICE, hi)
+            hits += [hit for value in sought for hit in value.hits(data, start, end)]
+            hits += vendor_keys(data, start, end)
+            if self._strict:
+                hits += strict_lines(data, start, end)
         return sorted(hits)
 
     def cuts(self, data: bytes, hits: Sequence[Hit]) -> list[Cut]:

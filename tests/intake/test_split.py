@@ -17,6 +17,7 @@ from tapes.record.digest import blob_digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.wire.exchange import Answered, Arrived, Finished, Happening, Moment, Opened
 from tapes.wire.redact import Redactor
+from tapes_addons.simulators.encode import Encoder, codings
 
 DELTA = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%d"}}'
 EVENTS = b"".join(b"event: content_block_delta\ndata: " + DELTA % n + b"\n\n" for n in range(40))
@@ -135,6 +136,17 @@ def test_an_encoded_answer_is_stored_decoded_and_the_wire_is_named(coding: bytes
     assert tape.body(end, "response") == EVENTS + STOP
     if coding == b"gzip":
         assert (end.body["wire_length"], end.body["wire_hash"]) == (len(wire), blob_digest(wire))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "br", "deflate", "gzip, br"])
+def test_a_compressed_request_is_stored_decoded_and_the_wire_is_named(coding: str) -> None:
+    plain = b'{"model":"m","messages":[{"role":"user","content":"' + b"words and words " * 400 + b'"}]}'
+    encoder = Encoder(codings(coding))
+    wire = encoder.feed(plain) + encoder.end()
+    tape = Tape()
+    first, _ = tape.play(opened(wire, [(b"Content-Encoding", coding.encode())]), finished("client_gone"))
+    assert tape.body(first, "request") == plain
+    assert (first.body["wire_length"], first.body["wire_hash"]) == (len(wire), blob_digest(wire))
 
 
 def test_a_body_in_an_unknown_coding_is_kept_as_it_was_on_the_wire() -> None:

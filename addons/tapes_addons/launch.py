@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tapes_addons.plan import Plan
 
 BACKLOG = 1024
-FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
+FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
 """The terminal sends these to the whole foreground group: the agent has them already, the launcher stays."""
 MAX_FAILED_STARTS = 5
@@ -114,6 +114,7 @@ class Launcher:
         self.done: dict[str, Any] | None = None
         self.fatal = ""
         self.ending = False
+        self.early_signals: list[int] = []
 
     def _bind(self) -> socket.socket:
         # The protocol is named because asyncio sets TCP_NODELAY only on sockets that say TCP: without it Nagle's
@@ -138,6 +139,8 @@ class Launcher:
             say(f"cannot run {self.plan.argv[0]}: {error.strerror}")
             self._finish({"status": status, "how": "the agent could not be started"})
             return self._summary(status)
+        for number in self.early_signals:
+            self.agent.send_signal(number)
         if self.capture is not None:
             self.capture.send(agent=self.agent.pid)
         while self.agent.poll() is None:
@@ -168,7 +171,10 @@ class Launcher:
                 signal.signal(number, self._forward if number in FORWARDED else lambda *_: None)
 
     def _forward(self, number: int, frame: object) -> None:
-        if self.agent is not None and self.agent.poll() is None and number != signal.SIGWINCH:
+        if self.agent is None:
+            # The agent may be running already, and we not know it yet: Popen has not returned.
+            self.early_signals.append(number)
+        elif self.agent.poll() is None:
             self.agent.send_signal(number)
 
     # -- the capture process

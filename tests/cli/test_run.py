@@ -150,8 +150,8 @@ def test_a_signal_to_the_launcher_reaches_the_agent(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == b"up\n"
     process.send_signal(signal.SIGTERM)
-    assert (process.stdout.read(), process.wait(30)) == (b"got\n", 5)
-    process.stdout.close()
+    assert process.communicate(timeout=30)[0] == b"got\n"
+    assert process.returncode == 5
 
 
 def test_a_run_without_a_model_call_is_a_loud_warning(tmp_path: Path) -> None:

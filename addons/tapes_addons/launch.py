@@ -154,8 +154,7 @@ class Launcher:
 
     def _environment(self) -> dict[str, str]:
         port = str(self.listener.getsockname()[1])
-        environment = {k: v for k, v in os.environ.items() if k not in self.plan.unset}
-        return environment | {k: v.replace("{port}", port) for k, v in self.plan.environment.items()}
+        return os.environ | {k: v.replace("{port}", port) for k, v in self.plan.environment.items()}
 
     def _catch_signals(self) -> None:
         """Python-level handlers, not SIG_IGN: what we catch is reset for the agent by exec, what we ignore is not."""

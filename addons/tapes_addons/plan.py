@@ -22,7 +22,6 @@ class Plan:
     agent: str
     environment: dict[str, str]
     """Variables to set for the agent; `{port}` stands for our port."""
-    unset: list[str] = field(default_factory=list)
     route: str = "proxy"
     name: str = ""
     base_url: str = ""

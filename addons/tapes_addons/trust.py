@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tapes.errors import ArchiveError
+from tapes.wire.agents.base import BUNDLE_VARIABLES, EXTRA_CA_VARIABLES
 
 CA_NAME = "mitmproxy"
 CERTIFICATE = f"{CA_NAME}-ca-cert.pem"
@@ -28,14 +29,6 @@ SYSTEM_BUNDLES = (
     "/etc/ssl/cert.pem",
     "/opt/homebrew/etc/ca-certificates/cert.pem",
 )
-REPLACING = (
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO",
-    "CODEX_CA_CERTIFICATE",
-)
-ADDING = ("NODE_EXTRA_CA_CERTS",)
 
 
 def ensure_ca(home: Path) -> Path:
@@ -84,7 +77,7 @@ def user_bundles(environ: Mapping[str, str]) -> tuple[list[Path], list[Path]]:
         paths = [Path(environ[name]) for name in names if environ.get(name)]
         return list(dict.fromkeys(path for path in paths if path.is_file()))
 
-    return files(REPLACING), files(ADDING)
+    return files(BUNDLE_VARIABLES), files(EXTRA_CA_VARIABLES)
 
 
 def write_bundles(folder: Path, ca: Path, environ: Mapping[str, str]) -> tuple[Path, Path, Path]:

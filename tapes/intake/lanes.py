@@ -15,6 +15,7 @@ from tapes.archive.cut import Cutter
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef
 from tapes.wire.redact import BodyHint, Redactor
+from tapes.wire.redact.common import common_ends
 
 LANES = 4
 """Bodies kept: the main thread and a few subagents. Memory is about three times their bodies."""
@@ -57,7 +58,7 @@ class Lanes:
         start = raw[:PROBE]
         best, shared = None, 0
         for lane in self._lanes:
-            common = common_start(start, lane.start)
+            common, _ = common_ends(lane.start, start)
             # Two threads of one agent share their first reminders: under half in common is another thread.
             if common > shared and common * 2 >= min(len(start), len(lane.start)):
                 best, shared = lane, common
@@ -69,15 +70,3 @@ class Lanes:
             self._lanes.remove(best)
         self._lanes.append(best)  # most recently used last
         return best
-
-
-def common_start(a: bytes, b: bytes) -> int:
-    """Length of the longest common beginning, by bisection over slice compares."""
-    low, high = 0, min(len(a), len(b))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

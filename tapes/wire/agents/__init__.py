@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from tapes.wire.agents.base import Agent, Generic
 from tapes.wire.agents.claude import Claude
+from tapes.wire.agents.demo import Demo
 
 __all__ = ["AGENTS", "Agent", "by_name", "recognise"]
 
-AGENTS: tuple[Agent, ...] = (Claude(), Generic())
+AGENTS: tuple[Agent, ...] = (Claude(), Demo(), Generic())
 
 
 def recognise(argv: Sequence[str]) -> Agent:

@@ -100,6 +100,14 @@ def proxy_settings(own_url: str, trust: Trust) -> dict[str, str]:
     return settings
 
 
+def anthropic_settings(route: Route, own_url: str, trust: Trust, environ: Mapping[str, str]) -> Settings:
+    """For agents that take ANTHROPIC_BASE_URL; one that the user has set is the upstream."""
+    if route == "base-url":
+        upstream = environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+        return Settings({"ANTHROPIC_BASE_URL": own_url}, upstream=upstream)
+    return Settings(proxy_settings(own_url, trust))
+
+
 @dataclass(frozen=True, slots=True)
 class Generic:
     """Any program: proxy variables and the CA bundle; whatever base URL it has been given is a model host."""
@@ -128,8 +136,4 @@ class Generic:
         return Settings(proxy_settings(own_url, trust))
 
     def identity(self, headers: Mapping[str, str]) -> Identity:
-        return Identity(
-            session=headers.get("x-tapes-demo-session", ""),
-            thread=headers.get("x-tapes-demo-agent-id", ""),
-            version=headers.get("user-agent", "").split(" ")[0],
-        )
+        return Identity(version=headers.get("user-agent", "").split(" ")[0])

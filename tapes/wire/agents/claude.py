@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tapes.wire.agents.base import Identity, Route, Settings, Trust, program, proxy_settings
+from tapes.wire.agents.base import Identity, Route, Settings, Trust, anthropic_settings, program
 
 _VERSION = re.compile(r"claude-cli/([^\s(]+)")
 
@@ -26,10 +26,7 @@ class Claude:
         )
 
     def settings(self, route: Route, own_url: str, trust: Trust, environ: Mapping[str, str]) -> Settings:
-        if route == "base-url":
-            upstream = environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
-            return Settings({"ANTHROPIC_BASE_URL": own_url}, upstream=upstream)
-        return Settings(proxy_settings(own_url, trust))
+        return anthropic_settings(route, own_url, trust, environ)
 
     def identity(self, headers: Mapping[str, str]) -> Identity:
         version = _VERSION.search(headers.get("user-agent", ""))

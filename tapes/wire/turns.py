@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 """A parsed JSON value. Shared with the body it was parsed from: MUST NOT be changed."""
 
+MODEL_ROLES = frozenset({"assistant", "model"})
+"""What the wire calls the model's own side of a conversation."""
+
 type Block = Text | Thinking | ToolCall | ToolResult | Media | Unknown
 
 
@@ -139,7 +142,7 @@ class TurnReading:
 
 
 def new_tail(request: RequestReading) -> TurnReading:
-    """The last assistant message of `request` and those after it."""
+    """The model's last message in `request` and those after it."""
     start = tail_start([message.role for message in request.messages])
     tail = tuple(enumerate(request.messages))[start:]
     return TurnReading(request.model, tail, "; ".join(request.errors))
@@ -149,7 +152,7 @@ def tail_start(roles: Sequence[str]) -> int:
     """Where the new part of a history begins."""
     # An assistant message in the very last place is no answer but the beginning of one (a prefill, or a turn
     # that the provider paused): what the agent said before it is still new.
-    return next((index for index in range(len(roles) - 2, -1, -1) if roles[index] == "assistant"), 0)
+    return next((index for index in range(len(roles) - 2, -1, -1) if roles[index] in MODEL_ROLES), 0)
 
 
 @dataclass(frozen=True, slots=True)

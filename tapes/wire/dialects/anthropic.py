@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tapes.wire.dialects.anthropic_blocks import read_content, read_message, read_usage, rest
+from tapes.wire.dialects.anthropic_blocks import read_content, read_message, read_usage
 from tapes.wire.dialects.anthropic_stream import StreamReader, read_error
 from tapes.wire.dialects.base import Headers, ResponseReader, raw_message
-from tapes.wire.dialects.json_body import Loaded, load
+from tapes.wire.dialects.json_body import Loaded, load, rest
+from tapes.wire.dialects.sniff import SniffingReader
 from tapes.wire.turns import (
     Json,
     Message,
@@ -31,10 +32,6 @@ _PATHS = re.compile(
     r"|/model/[^/]*anthropic[^/]*/invoke$"
 )
 _READ = ("model", "stream", "system", "messages", "tools")
-_SNIFF = 16
-"""Bytes that tell JSON from an event stream, whatever the content type claims."""
-_STREAM_STARTS = (b"event:", b"data:", b"id:", b"retry:", b":")
-_BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,39 +82,7 @@ class Anthropic:
         return TurnReading(model if isinstance(model, str) else "", tuple(messages), "; ".join(errors))
 
     def response_reader(self, status: int, content_type: str) -> ResponseReader:
-        return Reader(status)
-
-
-class Reader:
-    """Looks at the first bytes, then reads a stream or a whole body."""
-
-    def __init__(self, status: int) -> None:
-        self._status = status
-        self._body = bytearray()
-        self._stream: StreamReader | None = None
-        self._decided = False
-
-    def feed(self, data: bytes) -> None:
-        if self._stream is not None:
-            self._stream.feed(data)
-            return
-        self._body += data
-        if not self._decided and len(self._body.lstrip(_BLANK)) >= _SNIFF:
-            self._decide()
-
-    def finish(self) -> ResponseReading:
-        if not self._decided:
-            self._decide()
-        if self._stream is not None:
-            return self._stream.finish()
-        return read_whole(bytes(self._body), self._status)
-
-    def _decide(self) -> None:
-        self._decided = True
-        if self._body.lstrip(_BLANK).startswith(_STREAM_STARTS):
-            self._stream = StreamReader()
-            self._stream.feed(bytes(self._body))
-            self._body.clear()
+        return SniffingReader(StreamReader, lambda body: read_whole(body, status))
 
 
 def read_whole(body: bytes, status: int) -> ResponseReading:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from tapes.wire.dialects.json_body import compact, load, mend
+from tapes.wire.dialects.json_body import compact, count, load, mend, rest
 from tapes.wire.turns import Block, Json, Media, Message, Text, Thinking, ToolCall, ToolResult, Unknown, Usage
 
 CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
@@ -92,19 +92,14 @@ def read_usage(raw: Json) -> Usage | None:
     """Token counts of a response, a stream's event or count_tokens; None where there are none."""
     if not isinstance(raw, dict):
         return None
-    counts = {name: _count(raw.get(key)) for name, key in _COUNTS.items()}
+    counts = {name: count(raw.get(key)) for name, key in _COUNTS.items()}
     written = raw.get("cache_creation")
     if isinstance(written, dict):
-        counts |= {name: _count(written.get(key)) for name, key in _WRITES.items()}
+        counts |= {name: count(written.get(key)) for name, key in _WRITES.items()}
     details = raw.get("output_tokens_details")
     if isinstance(details, dict):
-        counts["reasoning"] = _count(details.get("thinking_tokens"))
+        counts["reasoning"] = count(details.get("thinking_tokens"))
     return Usage(**counts, raw=raw)
-
-
-def rest(raw: dict[str, Json], *known: str) -> dict[str, Json]:
-    """The fields that have no place of their own."""
-    return {key: value for key, value in raw.items() if key not in known}
 
 
 def _result(raw: dict[str, Json], kind: str, id_: str) -> ToolResult:
@@ -134,7 +129,3 @@ def _media(raw: dict[str, Json], kind: str, source: dict[str, Json]) -> Media:
             return Media(kind, str(media_type or ""), size, extra=extra | {"source": source})
         case _:
             return Media(kind, str(media_type or ""), len(compact(source)), extra=extra | {"source": source})
-
-
-def _count(value: Json) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tapes.wire.dialects.anthropic_blocks import read_block, read_call, read_usage, rest
-from tapes.wire.dialects.json_body import NO_UNICODE, joined, load, mend, mend_value
+from tapes.wire.dialects.anthropic_blocks import read_block, read_call, read_usage
+from tapes.wire.dialects.json_body import NO_UNICODE, joined, load, mend, mend_value, rest
 from tapes.wire.events import SLICE, Event, EventDecoder
 from tapes.wire.turns import Block, Json, Message, ProviderError, ResponseReading, ToolCall
 

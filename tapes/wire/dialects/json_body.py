@@ -90,6 +90,16 @@ def compact(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def rest(raw: dict[str, Json], *known: str) -> dict[str, Json]:
+    """The fields that have no place of their own."""
+    return {key: value for key, value in raw.items() if key not in known}
+
+
+def count(value: Json) -> int | None:
+    """A count of something; None for anything that is none (JSON's true is no 1)."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def _encodes(text: str) -> bool:
     if text.isascii():
         return True

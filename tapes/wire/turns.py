@@ -94,7 +94,8 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One entry of a conversation. `role` is the wire's own word, empty where there is none."""
+    """One entry of a conversation. `role` is the wire's own word; where it has none, `assistant` or `tool` for what
+    only a model or a tool can have made, else empty."""
 
     role: str
     blocks: tuple[Block, ...]
@@ -149,10 +150,13 @@ def new_tail(request: RequestReading) -> TurnReading:
 
 
 def tail_start(roles: Sequence[str]) -> int:
-    """Where the new part of a history begins."""
-    # An assistant message in the very last place is no answer but the beginning of one (a prefill, or a turn
+    """Where the new part of a history begins: with all that the model said last, be it one message or several."""
+    # A message of the model's in the very last place is no answer but the beginning of one (a prefill, or a turn
     # that the provider paused): what the agent said before it is still new.
-    return next((index for index in range(len(roles) - 2, -1, -1) if roles[index] in MODEL_ROLES), 0)
+    start = next((index for index in range(len(roles) - 2, -1, -1) if roles[index] in MODEL_ROLES), 0)
+    while start > 0 and roles[start - 1] in MODEL_ROLES and roles[start] in MODEL_ROLES:
+        start -= 1
+    return start
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from tapes.archive.lmdb_archive import LmdbArchive
-from tapes.intake.events import Linker
 from tapes.intake.opening import Facts, open_session
+from tapes.intake.recording import Recording
 from tapes.intake.split import Splitter
 from tapes.intake.writer import Writer
 from tapes.wire.agents import by_name
@@ -71,7 +71,7 @@ async def measure(seconds: float) -> None:
         archive = LmdbArchive.open(Path(folder) / "archive", create=True)
         redactor = Redactor()
         session, summary = open_session(archive, Facts("claude", [b"claude"], b"/"), redactor)
-        writer = Writer(archive, Splitter(session, redactor), by_name("claude"), Linker(), summary)
+        writer = Writer(archive, lambda who: Recording(Splitter(session, redactor), by_name("claude"), summary=summary))
         writer.start()
         report("loop alone", await lags(seconds / 2))
         feeding = asyncio.ensure_future(feed(writer, pairs))

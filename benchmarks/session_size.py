@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from tapes.archive.lmdb_archive import LmdbArchive
-from tapes.intake.events import Linker
 from tapes.intake.opening import Facts, open_session
+from tapes.intake.recording import Recording
 from tapes.intake.split import Splitter
 from tapes.intake.writer import Writer
 from tapes.record.digest import blob_digest
@@ -45,7 +45,7 @@ def measure(turns: int, folder: Path) -> None:
     archive = LmdbArchive.open(folder, create=True)
     redactor = Redactor()
     session, summary = open_session(archive, Facts("claude", [b"claude"], b"/work"), redactor)
-    writer = Writer(archive, Splitter(session, redactor), by_name("claude"), Linker(), summary)
+    writer = Writer(archive, lambda who: Recording(Splitter(session, redactor), by_name("claude"), summary=summary))
     writer.start()
     raw, expected, began = 0, {}, time.perf_counter()
     for turn, (request, response) in enumerate(growing_session(turns)):

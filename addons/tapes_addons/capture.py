@@ -3,7 +3,7 @@
 
 Three kinds of traffic pass:
 
-- *model calls* (a model host, a known path): every byte goes to the sink as it arrives,
+- *model calls* (a model host, a known path): every byte and every WebSocket message goes to the sink as it arrives,
 - *other paths of model hosts* (telemetry, settings): counted, or stored with `all_paths`,
 - *other hosts*: tunnelled without being decrypted; plain http streamed both ways. Listed as egress.
 
@@ -14,21 +14,25 @@ Codex and others hang up after the protocol's last event, and then only the `err
 
 from __future__ import annotations
 
-import json
+import base64
+import binascii
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from mitmproxy import http, tcp, tls
+from mitmproxy import connection, ctx, http, tcp, tls
 from mitmproxy.proxy import layer
 from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 
+from tapes.intake.recording import LAUNCH, Who
 from tapes.wire import endpoints
 from tapes.wire.exchange import Arrived, Egress, Happening, Moment, PassedBy
 from tapes_addons import flow as flows
+from tapes_addons import refusal
 from tapes_addons.routes import HostMap, Target, UpstreamProxy, is_loopback
 
 KEY, STORED, PLAIN = "tapes.key", "tapes.stored", "tapes.plain"
+WHO, SOCKET = "tapes.who", "tapes.socket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Config:
     all_paths: bool = False
     confirm: Callable[[], Awaitable[str]] | None = None
     """--strict: waits until the request is safe; a reason when it is not."""
+    whose: Callable[[Mapping[str, str], str], Who] = lambda headers, user: LAUNCH
+    """Whose session a request belongs to, by its headers (names in lower case) and the user name in the proxy URL."""
 
 
 @dataclass(slots=True)
@@ -53,6 +59,7 @@ class _Pipe:
     host: str
     port: int
     started: Moment
+    who: Who
     up: int = 0
     down: int = 0
 
@@ -60,17 +67,35 @@ class _Pipe:
 class Capture:
     """One instance per proxy. All hooks run on mitmproxy's event loop."""
 
-    def __init__(self, sink: Callable[[Happening], bool], config: Config) -> None:
+    def __init__(self, sink: Callable[[Happening, Who], bool], config: Config) -> None:
         self._sink = sink
         self._config = config
         self._pipes: dict[str, _Pipe] = {}
+        self._users: dict[str, str] = {}
+        """By client connection, the user name in the proxy URL."""
         self.live: set[str] = set()
         """Exchanges that were opened and have not ended."""
 
     # -- requests
 
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        user = user_name(flow.request.headers.get("proxy-authorization", ""))
+        if user:
+            self._users[flow.client_conn.id] = user
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        self._users.pop(client.id, None)
+
+    def _whose(self, client: connection.Client, headers: Mapping[str, str] | None = None) -> Who:
+        return self._config.whose(headers or {}, self._users.get(client.id, ""))
+
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         request = flow.request
+        # Meant for us (plain http sends it with the request itself): it names a session and must not travel on.
+        user = user_name(request.headers.pop("proxy-authorization", ""))
+        if user:
+            self._users[flow.client_conn.id] = user
+        flow.metadata[WHO] = self._whose(flow.client_conn, {k.lower(): v for k, v in request.headers.items()})
         route = "proxy"
         if self._is_ours(request.host, request.port):
             if self._config.base_url is None:
@@ -115,7 +140,7 @@ class Capture:
 
     def _pass_plain(self, flow: http.HTTPFlow) -> None:
         request = flow.request
-        pipe = _Pipe(request.host, request.port, Moment.now())
+        pipe = _Pipe(request.host, request.port, Moment.now(), flow.metadata[WHO])
         flow.metadata[PLAIN] = pipe
 
         def up(data: bytes) -> bytes:
@@ -129,15 +154,17 @@ class Capture:
         if STORED not in flow.metadata:
             if KEY in flow.metadata:
                 sent = len(flow.request.raw_content or b"")
-                self._sink(PassedBy(flow.request.pretty_host, flow.request.method, flow.request.path, sent))
+                passed = PassedBy(flow.request.pretty_host, flow.request.method, flow.request.path, sent)
+                self._sink(passed, flow.metadata[WHO])
             return
         url, endpoint, route, sent_to = flow.metadata[STORED]
-        kept = self._sink(flows.opened(flow, flow.metadata[KEY], url, sent_to, endpoint, route))
+        opened = flows.opened(flow, flow.metadata[KEY], url, sent_to, endpoint, route)
+        kept = self._sink(opened, flow.metadata[WHO])
         self.live.add(flow.id)
         if self._config.confirm is not None:
             reason = await self._config.confirm() if kept else "the archive takes no records"
             if reason:
-                flow.response = refusal(reason)
+                flow.response = refusal.response(endpoint.provider, reason)
 
     # -- responses
 
@@ -154,18 +181,21 @@ class Capture:
             response.stream = down
         elif STORED in flow.metadata:
             key: str = flow.metadata[KEY]
+            who: Who = flow.metadata[WHO]
             sink = self._sink
-            sink(flows.answered(flow, key))
+            sink(flows.answered(flow, key), who)
+            if response.status_code == 101:
+                flow.metadata[SOCKET] = True
 
             def tee(data: bytes) -> bytes:
                 if data:
-                    sink(Arrived(key, time.monotonic_ns(), data))
+                    sink(Arrived(key, time.monotonic_ns(), data), who)
                 return data
 
             response.stream = tee
             if response.raw_content:
                 # Made here (a refusal) and not streamed, so the tee will not see it.
-                sink(Arrived(key, time.monotonic_ns(), response.raw_content))
+                sink(Arrived(key, time.monotonic_ns(), response.raw_content), who)
         else:
             response.stream = True
 
@@ -178,7 +208,7 @@ class Capture:
     def _finish(self, flow: http.HTTPFlow) -> None:
         self.live.discard(flow.id)
         if flow.metadata.pop(STORED, None) is not None:
-            self._sink(flows.finished(flow, flow.metadata[KEY]))
+            self._sink(flows.finished(flow, flow.metadata[KEY]), flow.metadata[WHO])
         pipe: _Pipe | None = flow.metadata.pop(PLAIN, None)
         if pipe is not None:
             self._egress(pipe, "plain", flow.error.msg if flow.error else "")
@@ -202,7 +232,7 @@ class Capture:
 
     def tcp_start(self, flow: tcp.TCPFlow) -> None:
         host, port = (flow.server_conn.address or ("?", 0))[:2]
-        self._pipes[flow.id] = _Pipe(host, port, Moment.now())
+        self._pipes[flow.id] = _Pipe(host, port, Moment.now(), self._whose(flow.client_conn))
 
     def tcp_message(self, flow: tcp.TCPFlow) -> None:
         pipe = self._pipes.get(flow.id)
@@ -226,15 +256,31 @@ class Capture:
         if pipe is not None:
             self._egress(pipe, "tunnel", flow.error.msg if flow.error else "")
 
-    def websocket_message(self, flow: http.HTTPFlow) -> None:
-        """Messages pass; they are not kept yet, and mitmproxy would keep all of them in memory."""
+    # -- WebSockets
+
+    async def websocket_message(self, flow: http.HTTPFlow) -> None:
         assert flow.websocket is not None
+        message = flow.websocket.messages[-1]
+        # Ours alone: mitmproxy would keep every message in memory for as long as the connection lives.
         flow.websocket.messages.clear()
+        if SOCKET not in flow.metadata or message.injected:
+            return
+        kept = self._sink(flows.said(message, flow.metadata[KEY]), flow.metadata[WHO])
+        if self._config.confirm is not None and message.from_client:
+            reason = await self._config.confirm() if kept else "the archive takes no records"
+            if reason:
+                message.drop()
+                ctx.master.commands.call("inject.websocket", flow, True, refusal.message(reason))
+
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        if flow.metadata.pop(SOCKET, None):
+            self._sink(flows.closed(flow, flow.metadata[KEY]), flow.metadata[WHO])
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """The agent does not trust our CA for a model host: nothing of that connection can be recorded."""
         host, port = (data.context.server.address or (data.conn.sni or "?", 443))[:2]
-        self._egress(_Pipe(data.conn.sni or host, port, Moment.now()), "refused", data.conn.error or "TLS failed")
+        pipe = _Pipe(data.conn.sni or host, port, Moment.now(), self._whose(data.context.client))
+        self._egress(pipe, "refused", data.conn.error or "TLS failed")
 
     def _egress(self, pipe: _Pipe, how: str, error: str) -> None:
         self._sink(
@@ -247,7 +293,8 @@ class Capture:
                 bytes_down=pipe.down,
                 started_ns=pipe.started.wall_ns,
                 error=error,
-            )
+            ),
+            pipe.who,
         )
 
     def finish_all(self) -> None:
@@ -257,10 +304,13 @@ class Capture:
         self._pipes.clear()
 
 
-def refusal(reason: str) -> http.Response:
-    """What `--strict` answers instead of letting a call go unrecorded; the shape the Messages API gives errors."""
-    body = {
-        "type": "error",
-        "error": {"type": "api_error", "message": f"tapes --strict: not recorded: {reason}"},
-    }
-    return http.Response.make(503, json.dumps(body).encode(), {"content-type": "application/json"})
+def user_name(authorization: str) -> str:
+    """The user name in a Proxy-Authorization header (RFC 7617); empty where there is none."""
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        pair = base64.b64decode(value.strip(), validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return ""
+    return pair.partition(":")[0]

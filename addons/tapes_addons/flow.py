@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import time
 
-from mitmproxy import http
+from mitmproxy import http, websocket
+from wsproto.frame_protocol import Opcode
 
 from tapes.wire.endpoints import Endpoint
-from tapes.wire.exchange import Answered, Ended, Finished, Headers, Moment, Opened
+from tapes.wire.exchange import (
+    Answered,
+    Ended,
+    Finished,
+    Headers,
+    Moment,
+    Opened,
+    SocketClosed,
+    SocketMessage,
+)
 
 HUNG_UP = "Client disconnected"
 """How mitmproxy's error message begins when it was the agent that left."""
@@ -67,3 +77,26 @@ def finished(flow: http.HTTPFlow, key: str) -> Finished:
         ended = "client_gone" if message.startswith(HUNG_UP) else "upstream_error"
     trailers = fields(flow.response.trailers) if flow.response else ()
     return Finished(key=key, at=Moment.now(), ended=ended, error=message, trailers=trailers)
+
+
+def said(message: websocket.WebSocketMessage, key: str) -> SocketMessage:
+    """A WebSocket message, put together from its frames and inflated."""
+    return SocketMessage(
+        key=key,
+        at=Moment.now(),
+        from_agent=message.from_client,
+        is_text=message.type == Opcode.TEXT,
+        data=message.content,
+    )
+
+
+def closed(flow: http.HTTPFlow, key: str) -> SocketClosed:
+    """A flow whose WebSocket is over."""
+    assert flow.websocket is not None
+    return SocketClosed(
+        key=key,
+        at=Moment.now(),
+        by_agent=bool(flow.websocket.closed_by_client),
+        code=flow.websocket.close_code or 1006,
+        reason=flow.websocket.close_reason or "",
+    )

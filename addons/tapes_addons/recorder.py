@@ -27,8 +27,9 @@ from typing import Any
 
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.errors import TapesError
-from tapes.intake.events import Linker
+from tapes.intake.linker import Linker
 from tapes.intake.opening import Facts, adopt, open_session
+from tapes.intake.recording import Recording
 from tapes.intake.split import Splitter
 from tapes.intake.writer import Writer
 from tapes.record.digest import Digest
@@ -107,12 +108,10 @@ class Run:
             self.session, summary = open_session(self.archive, facts, redactor)
             linker = Linker()
         control.send(session=self.session.hex())
+        self.recording = Recording(Splitter(self.session, redactor), by_name(plan.agent), linker, summary)
         self.writer = Writer(
             self.archive,
-            Splitter(self.session, redactor),
-            by_name(plan.agent),
-            linker,
-            summary,
+            lambda who: self.recording,
             on_trouble=lambda text: control.send(trouble=text),
         )
         self.writer.start()
@@ -187,7 +186,7 @@ class Run:
         threading.Thread(target=read, name="tapes-control", daemon=True).start()
 
     def _report(self, closed: bool) -> None:
-        row = self.writer.summary
+        row = self.recording.summary
         self.control.send(
             done={
                 "exchanges": row.exchanges,

@@ -14,7 +14,7 @@ from tapes import __version__
 from tapes.archive.base import Archive, Batch, Draft
 from tapes.archive.cut import cut_once
 from tapes.archive.summary import Summary
-from tapes.intake.events import Linker
+from tapes.intake.linker import Linker
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.wire.exchange import Moment
@@ -138,7 +138,7 @@ def adopt(archive: Archive, session: Digest, lost_since_ns: int) -> tuple[Summar
         elif record.type == "exchange.end":
             left.pop(record.parents[0], None)
         elif record.type in ("tool.use", "tool.result"):
-            linker.known(record.type, str(record.body["id"]), digest)
+            linker.known(record.type, record.body, digest)
     batch = Batch()
     for exchange in left.values():
         _end(archive, session, exchange, batch)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from tapes.archive.base import Batch, Draft
 from tapes.archive.cut import cut_once
 from tapes.intake.lanes import Lanes
+from tapes.intake.sockets import LINES, Aside, Socket, lengths
 from tapes.record.digest import Digest, blob_digest
 from tapes.wire import encoding, outcome
 from tapes.wire.exchange import (
@@ -27,6 +28,9 @@ from tapes.wire.exchange import (
     Moment,
     Opened,
     PassedBy,
+    SocketClosed,
+    SocketGap,
+    SocketMessage,
 )
 from tapes.wire.redact import Redactor, Span, StreamRedactor
 
@@ -82,6 +86,25 @@ class _Live:
     parts: list[Draft] = field(default_factory=list)
     spans_written: int = 0
     """How many of the body's redactions stand in parts."""
+    feeds: list[int] = field(default_factory=list)
+    """Of a WebSocket turn: the line feeds inside each message that has arrived."""
+    held: bytes = b""
+    """The line feed behind the last message: it stays out until another message follows."""
+
+    @property
+    def is_turn(self) -> bool:
+        return bool(self.opened.within)
+
+
+@dataclass(slots=True)
+class _Connection:
+    """A WebSocket, with the messages outside of its turns that no record has yet."""
+
+    socket: Socket
+    draft: Draft
+    """The handshake's `exchange.open`."""
+    asides: list[SocketMessage] = field(default_factory=list)
+    aside_bytes: int = 0
 
 
 class Splitter:
@@ -94,6 +117,7 @@ class Splitter:
         self.written: list[Written] = []
         self.passed_by: dict[str, int] = {}
         self._live: dict[str, _Live] = {}
+        self._connections: dict[str, _Connection] = {}
         self._lanes = Lanes(redactor)
 
     def forget(self) -> None:
@@ -101,11 +125,16 @@ class Splitter:
         self._lanes.forget()
 
     @property
-    def live(self) -> list[str]:
-        """Keys of the exchanges that have not ended."""
-        return list(self._live)
+    def live(self) -> bool:
+        """Is there something that falls due by time?"""
+        return bool(self._live) or any(connection.asides for connection in self._connections.values())
 
-    def take(self, happening: Happening) -> None:
+    @property
+    def busy(self) -> bool:
+        """Has an exchange begun and not ended, or a WebSocket?"""
+        return bool(self._live or self._connections)
+
+    def take(self, happening: Happening | Aside) -> None:
         """Take one happening in. Those of an exchange MUST come in order; strangers' pieces are ignored."""
         match happening:
             case Opened():
@@ -116,6 +145,10 @@ class Splitter:
                 self._arrive(happening)
             case Finished():
                 self._finish(happening)
+            case SocketMessage() | SocketGap() | SocketClosed():
+                self._socket(happening)
+            case Aside():
+                self._aside(happening)
             case Egress():
                 self._egress(happening)
             case PassedBy():
@@ -134,10 +167,15 @@ class Splitter:
         for live in self._live.values():
             if len(live.body) > live.emitted and now_ns - live.oldest_ns >= PART_AGE_NS:
                 self._part(live)
+        for connection in self._connections.values():
+            if connection.asides and now_ns - connection.asides[0].at.mono_ns >= PART_AGE_NS:
+                self._write_asides(connection)
 
     def end_live(self, at: Moment) -> None:
         """The run is over: whatever has no end gets one, as if the agent had hung up."""
-        for key in self.live:
+        for key in list(self._connections):
+            self._socket(SocketClosed(key, at, by_agent=True, code=1006, reason="the agent exited"))
+        for key in list(self._live):
             self._finish(Finished(key, at, "client_gone", "the agent exited"))
 
     def draft(self, type_: str, at: Moment, body: dict[str, object], parents: Sequence[Digest | Draft] = ()) -> Draft:
@@ -187,7 +225,8 @@ class Splitter:
             spans += trailer_spans
         if spans:
             body["redactions"] = spans
-        draft = self.draft("exchange.open", opened.at, body)
+        within = self._connections.get(opened.within)
+        draft = self.draft("exchange.open", opened.at, body, [within.draft] if within else [])
         self._live[opened.key] = _Live(opened, draft, last_ns=opened.at.mono_ns)
         self.written.append(Written(draft, opened, stored))
 
@@ -200,14 +239,21 @@ class Splitter:
         content_type = header(head.headers, b"content-type")
         live.head = head
         live.decoder = encoding.StreamDecoder(header(head.headers, b"content-encoding"))
-        live.redactor = StreamRedactor(self.redactor, sse="event-stream" in content_type)
+        live.redactor = StreamRedactor(
+            self.redactor, sse="event-stream" in content_type, lines=live.is_turn or "ndjson" in content_type
+        )
+        if head.status == 101 and not live.is_turn:
+            self._connections[head.key] = _Connection(Socket(live.opened), live.draft)
 
     def _arrive(self, piece: Arrived) -> None:
         live = self._live.get(piece.key)
         if live is None or live.decoder is None or live.redactor is None:
             return
-        live.wire += piece.data
-        released = live.redactor.feed(live.decoder.feed(piece.data))
+        if live.is_turn:
+            released = self._message(live, live.redactor, piece.data)
+        else:
+            live.wire += piece.data
+            released = live.redactor.feed(live.decoder.feed(piece.data))
         if len(live.body) == live.emitted:
             live.oldest_ns = piece.mono_ns
         live.body += released
@@ -215,6 +261,14 @@ class Splitter:
         live.last_ns = piece.mono_ns
         if len(live.body) - live.emitted >= PART_BYTES:
             self._part(live)
+
+    @staticmethod
+    def _message(live: _Live, redactor: StreamRedactor, data: bytes) -> bytes:
+        """What a message of a turn releases: the redactor gives out whole lines, the body has line feeds between."""
+        live.feeds.append(data.count(b"\n"))
+        released = live.held + redactor.feed(data + b"\n")
+        live.held = b"\n" if released.endswith(b"\n") else b""
+        return released.removesuffix(b"\n")
 
     def _part(self, live: _Live) -> None:
         data = bytes(live.body[live.emitted :])
@@ -257,7 +311,10 @@ class Splitter:
         if end.trailers:
             body["trailers"], trailer_spans = self._headers(end.trailers)
             spans += trailer_spans
-        content_type = header(live.head.headers, b"content-type") if live.head else ""
+        content_type = LINES if live.is_turn else header(live.head.headers, b"content-type") if live.head else ""
+        sizes = lengths(stored, live.feeds) if live.feeds else None
+        if sizes is not None:
+            body["messages"] = sizes
         body["outcome"] = outcome.judge(
             provider=live.opened.provider,
             cls=live.opened.cls,
@@ -283,7 +340,8 @@ class Splitter:
         """Finish decoding and redacting; the whole stored body."""
         assert live.head and live.decoder and live.redactor
         before = len(live.body)
-        live.body += live.redactor.feed(live.decoder.finish()) + live.redactor.finish()
+        last = live.redactor.feed(live.decoder.finish()) + live.redactor.finish()
+        live.body += (live.held + last).removesuffix(b"\n") if live.is_turn else last
         spans_now = live.redactor.spans
         if live.decoder.failed and not live.parts and not spans_now:
             # As for requests; and what stands in parts already is the beginning of the body for good.
@@ -302,6 +360,70 @@ class Splitter:
         headers, header_spans = self._headers(head.headers)
         spans += header_spans
         return {"status": head.status, "reason": text(head.reason), "http": head.http, "headers": headers}
+
+    # -- WebSockets
+
+    def _socket(self, happening: SocketMessage | SocketGap | SocketClosed) -> None:
+        connection = self._connections.get(happening.key)
+        if connection is None:
+            return
+        match happening:
+            case SocketMessage():
+                told = connection.socket.take(happening)
+            case SocketGap():
+                told = connection.socket.hole(happening)
+            case SocketClosed():
+                told = connection.socket.close(happening)
+        for item in told:
+            self.take(item)
+        if isinstance(happening, SocketClosed):
+            self._close_socket(connection, happening)
+
+    def _close_socket(self, connection: _Connection, closed: SocketClosed) -> None:
+        self._write_asides(connection)
+        del self._connections[closed.key]
+        spans: list[list[object]] = []
+        body: dict[str, object] = {
+            "event": "closed",
+            "by": "agent" if closed.by_agent else "provider",
+            "code": closed.code,
+            "reason": self._clean(closed.reason, "reason", spans),
+            "turns": connection.socket.begun,
+            "messages": connection.socket.messages,
+        }
+        if spans:
+            body["redactions"] = spans
+        self.draft("connection", closed.at, body, [connection.draft])
+
+    def _aside(self, aside: Aside) -> None:
+        connection = self._connections[aside.key]
+        connection.asides.append(aside.message)
+        connection.aside_bytes += len(aside.message.data)
+        if connection.aside_bytes >= PART_BYTES:
+            self._write_asides(connection)
+
+    def _write_asides(self, connection: _Connection) -> None:
+        messages, connection.asides, connection.aside_bytes = connection.asides, [], 0
+        if not messages:
+            return
+        stream = StreamRedactor(self.redactor, sse=False, lines=True)
+        joined = b"".join(stream.feed(message.data + b"\n") for message in messages) + stream.finish()
+        stored = joined.removesuffix(b"\n")
+        cut = cut_once(stored)
+        self.batch.objects.update(cut.objects)
+        body: dict[str, object] = {
+            "event": "messages",
+            "data": cut.ref.to_value(),
+            "from": ["agent" if message.from_agent else "provider" for message in messages],
+            "kinds": ["text" if message.is_text else "binary" for message in messages],
+            "times": [max(0, (m.at.mono_ns - messages[0].at.mono_ns) // 1000) for m in messages],
+        }
+        sizes = lengths(stored, [message.data.count(b"\n") for message in messages])
+        if sizes is not None:
+            body["messages"] = sizes
+        if stream.spans:
+            body["redactions"] = _body_spans(stream.spans)
+        self.draft("connection", messages[0].at, body, [connection.draft])
 
     # -- the rest
 

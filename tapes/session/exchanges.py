@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tapes.archive.base import Archive
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.session.rows import header_map
 from tapes.wire import agents
+
+if TYPE_CHECKING:
+    from tapes.wire.dialects.base import Dialect
 
 FAILED = frozenset({"partial", "error_event", "http_error", "no_response", "aborted", "capture_lost"})
 
@@ -63,7 +66,16 @@ class Exchange:
         return self.opened.body
 
     @property
+    def dialect(self) -> Dialect:
+        """What reads its bodies."""
+        from tapes.wire import dialects  # 40 ms that whoever reads no body need not wait
+
+        return dialects.choose_for(self.body.get("provider", ""), self.body["method"], self.body["url"])
+
+    @property
     def content_type(self) -> str:
+        if self.body.get("http") == "websocket":
+            return "application/x-ndjson"  # the form that messages have when they are joined
         head = self.end.body if self.end else self.parts[0][1].body if self.parts else {}
         return header_map(head.get("headers", ())).get("content-type", "")
 
@@ -82,7 +94,9 @@ def gather(records: Iterator[tuple[Digest, Record]]) -> dict[Digest, Exchange]:
         if record.type == "session.open":
             agent = agents.by_name(record.body["agent"])
         elif record.type == "exchange.open":
-            identity = agent.identity(header_map(record.body["headers"]))
+            # A WebSocket turn has no headers of its own, but those of its handshake.
+            handshake = next((found[parent].opened for parent in record.parents if parent in found), record)
+            identity = agent.identity(header_map(handshake.body["headers"]))
             exchange = Exchange(digest, record, identity.thread or "main", identity.session)
             if exchange.request is not None:
                 exchange.retry_of = failed.get(exchange.request.hash)

@@ -57,8 +57,8 @@ def _read_into(summary: Summary, archive: Archive, body: Mapping[str, Any]) -> N
         return
     from tapes.wire import dialects  # 40 ms that a list of sessions whose summaries are there need not wait
 
-    dialect = dialects.choose_url(body["method"], body["url"])
-    model = dialect.read_turn(archive.body(reference)).model
+    dialect = dialects.choose_for(body.get("provider", ""), body["method"], body["url"])
+    model = dialect.read_turn(archive.body(reference)).model or dialects.model_in(body["url"])
     if model:
         summary.models[model] = summary.models.get(model, 0) + 1
     headers = header_map(body["headers"])

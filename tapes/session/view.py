@@ -16,8 +16,7 @@ from tapes.errors import Damaged, NotFound
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.session.exchanges import FAILED, Exchange, gather
-from tapes.wire import dialects
-from tapes.wire.turns import Media, Message, Text, Thinking, ToolCall, ToolResult
+from tapes.wire.turns import MODEL_ROLES, Media, Message, Text, Thinking, ToolCall, ToolResult
 
 STEP_TYPES = (
     "prompt",
@@ -94,8 +93,8 @@ class _Reader:
         self._archive = archive
         self._exchanges = exchanges
         self._by_record = exchanges | {e.end_hash: e for e in exchanges.values() if e.end_hash}
-        self._calls: dict[tuple[Digest, str], ToolCall] = {}
-        self._results: dict[tuple[Digest, str], ToolResult] = {}
+        self._blocks: dict[tuple[Digest, int, int], ToolCall | ToolResult] = {}
+        """Calls and results by where their events say they stand."""
         self._names: dict[str, str] = {}
 
     def exchange_of(self, digest: Digest, record: Record) -> Exchange | None:
@@ -121,17 +120,11 @@ class _Reader:
         exchange = self._exchanges[digest]
         if record.body["class"] != "model" or exchange.request is None:
             return []
-        turn = dialects.choose_url(record.body["method"], record.body["url"]).read_turn(
-            self._archive.body(exchange.request)
-        )
+        turn = exchange.dialect.read_turn(self._archive.body(exchange.request))
         items: list[_Item] = []
-        for _, message in turn.messages:
-            for block in message.blocks:
-                if isinstance(block, ToolCall):
-                    self._calls[(digest, block.id)] = block
-                elif isinstance(block, ToolResult):
-                    self._results[(digest, block.id)] = block
-            if message.role != "assistant":
+        for index, message in turn.messages:
+            self._remember(digest, index, message)
+            if message.role not in MODEL_ROLES:
                 items += _said(message, exchange)
         # A retry says the same once more; the step it retries has it already.
         return [] if exchange.retry_of else items
@@ -143,19 +136,18 @@ class _Reader:
         items: list[_Item] = []
         message = ""
         if exchange.body["class"] == "model" and exchange.response is not None and exchange.status is not None:
-            dialect = dialects.choose_url(exchange.body["method"], exchange.body["url"])
-            reader = dialect.response_reader(exchange.status, exchange.content_type)
+            reader = exchange.dialect.response_reader(exchange.status, exchange.content_type)
             reader.feed(self._archive.body(exchange.response))
             reading = reader.finish()
             message = reading.error.message if reading.error else ""
+            if reading.message:
+                self._remember(digest, 0, reading.message)
             for block in reading.message.blocks if reading.message else ():
                 match block:
                     case Thinking():
                         items.append(_Item("thinking", block.text))
                     case Text() if block.text:
                         items.append(_Item("answer", block.text))
-                    case ToolCall():
-                        self._calls[(digest, block.id)] = block
                     case _:
                         pass
         if exchange.outcome in FAILED:
@@ -165,33 +157,55 @@ class _Reader:
             items.append(_Item("error", f"{exchange.outcome}{status}: {text}".rstrip(": "), True, facts))
         return items
 
+    def _remember(self, digest: Digest, index: int, message: Message) -> None:
+        for position, block in enumerate(message.blocks):
+            if isinstance(block, ToolCall | ToolResult):
+                self._blocks[(digest, index, position)] = block
+
+    def _block(self, record: Record) -> ToolCall | ToolResult | None:
+        """The block an event was read from. One that stands before the new part of a request is read now."""
+        index, position = record.body["at"]
+        for parent in record.parents:
+            if (parent, index, position) in self._blocks:
+                return self._blocks[(parent, index, position)]
+        exchange = self._exchanges.get(record.parents[0])
+        if exchange is None or exchange.request is None:
+            return None
+        messages = exchange.dialect.read_request(self._archive.body(exchange.request)).messages
+        blocks = messages[index].blocks if index < len(messages) else ()
+        block = blocks[position] if position < len(blocks) else None
+        return block if isinstance(block, ToolCall | ToolResult) else None
+
     def _use(self, digest: Digest, record: Record) -> list[_Item]:
         body = record.body
-        call = next((self._calls[(p, body["id"])] for p in record.parents if (p, body["id"]) in self._calls), None)
         raw = body.get("input")
-        text = raw.decode("utf-8", "replace") if raw is not None else call.input_raw if call else ""
+        if raw is not None:
+            text = raw.decode("utf-8", "replace")
+        else:
+            call = self._block(record)
+            text = call.input_raw if isinstance(call, ToolCall) else ""
         self._names[body["id"]] = body["name"]
         facts = {"name": body["name"], "id": body["id"]}
         return [_Item("tool.use", text, "error" in body, facts)]
 
     def _result(self, digest: Digest, record: Record) -> list[_Item]:
         body = record.body
-        keys = ((parent, body["id"]) for parent in record.parents)
-        result = next((self._results[key] for key in keys if key in self._results), None)
+        result = self._block(record)
         facts = {
             "name": self._names.get(body["id"], ""),
             "id": body["id"],
             "is_error": bool(body.get("is_error")),
             "bytes": body.get("length"),
         }
-        return [_Item("tool.result", result.text() if result else "", bool(body.get("is_error")), facts)]
+        text = result.text() if isinstance(result, ToolResult) else ""
+        return [_Item("tool.result", text, bool(body.get("is_error")), facts)]
 
 
 def _said(message: Message, exchange: Exchange) -> list[_Item]:
     items: list[_Item] = []
     for block in message.blocks:
         if isinstance(block, Text) and block.text.strip():
-            reminder = message.role == "system" or block.text.lstrip().startswith(REMINDER)
+            reminder = message.role in ("system", "developer") or block.text.lstrip().startswith(REMINDER)
             items.append(_Item("reminder" if reminder else "prompt", block.text))
         elif isinstance(block, Media):
             items.append(_Item("media", f"{block.kind} {block.media_type} ({block.size} bytes)"))

@@ -1,9 +1,10 @@
 """One model call as it happens: frozen values that a proxy hands to intake, in the order things occurred.
 
 An exchange is told in four kinds of value, tied together by `key` (unique within one capture process): opened once
-with the whole request, then the response's head, any number of data chunks, and exactly one end. They carry bytes as
-they stood on the wire, still content-encoded and *not yet redacted*: they live in memory only and must not be stored,
-logged or printed before intake has redacted them.
+with the whole request, then the response's head, any number of data chunks, and exactly one end. Where the answer was
+status 101, the messages of a WebSocket follow under the same key, until it is closed. All carry bytes as they stood on
+the wire (messages inflated), still content-encoded and *not yet redacted*: they live in memory only and must not be
+stored, logged or printed before intake has redacted them.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Opened:
     sent_to: str = ""
     """Where it really went, when a map or a base-URL route changed that; else empty."""
     trailers: Headers = ()
+    within: str = ""
+    """For a WebSocket turn: the key of the exchange that opened the socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,38 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class SocketMessage:
+    """A whole WebSocket message."""
+
+    key: str
+    at: Moment
+    from_agent: bool
+    is_text: bool
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SocketGap:
+    """Messages of a WebSocket were not taken in: what was going on ends here, as far as we know."""
+
+    key: str
+    at: Moment
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class SocketClosed:
+    """A WebSocket is over."""
+
+    key: str
+    at: Moment
+    by_agent: bool
+    code: int
+    """RFC 6455 §7.4; 1006 where the connection broke without a close frame."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Egress:
     """Bytes that went to a host whose traffic is not decrypted: who, how much, when. Never what."""
 
@@ -111,4 +146,4 @@ class PassedBy:
     bytes_up: int = field(default=0)
 
 
-Happening = Opened | Answered | Arrived | Finished | Egress | PassedBy
+Happening = Opened | Answered | Arrived | Finished | SocketMessage | SocketGap | SocketClosed | Egress | PassedBy

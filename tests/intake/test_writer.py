@@ -11,8 +11,9 @@ from tapes.archive.base import Batch
 from tapes.archive.memory_archive import MemoryArchive
 from tapes.archive.summary import Summary
 from tapes.errors import ArchiveFull
-from tapes.intake.events import Linker
+from tapes.intake.linker import Linker
 from tapes.intake.opening import Facts, adopt, open_session
+from tapes.intake.recording import Recording
 from tapes.intake.split import Splitter
 from tapes.intake.writer import Writer
 from tapes.record.digest import Digest
@@ -83,11 +84,8 @@ class Desk:
         self.writer = self._writer(summary, Linker(), queue_bytes)
 
     def _writer(self, summary: Summary, linker: Linker, queue_bytes: int) -> Writer:
-        splitter = Splitter(self.session, self.redactor)
-        agent = by_name("generic")
-        writer = Writer(
-            self.archive, splitter, agent, linker, summary, queue_bytes=queue_bytes, on_trouble=self.said.append
-        )
+        self.recording = Recording(Splitter(self.session, self.redactor), by_name("generic"), linker, summary)
+        writer = Writer(self.archive, lambda who: self.recording, queue_bytes=queue_bytes, on_trouble=self.said.append)
         writer.start()
         return writer
 

@@ -7,8 +7,8 @@ import time
 
 from tapes.archive.base import Batch, Draft
 from tapes.archive.memory_archive import MemoryArchive
-from tapes.intake.events import Linker
 from tapes.intake.opening import Facts, open_session
+from tapes.intake.recording import Recording
 from tapes.intake.split import Splitter
 from tapes.intake.writer import Writer
 from tapes.record.digest import Digest
@@ -37,7 +37,9 @@ class Tape:
         self.archive = MemoryArchive()
         redactor = Redactor()
         self.session, summary = open_session(self.archive, Facts("claude", [b"claude"], b"/"), redactor)
-        self.writer = Writer(self.archive, Splitter(self.session, redactor), by_name("claude"), Linker(), summary)
+        self.writer = Writer(
+            self.archive, lambda who: Recording(Splitter(self.session, redactor), by_name("claude"), summary=summary)
+        )
         self.writer.start()
         self._count = 0
 

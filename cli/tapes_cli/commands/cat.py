@@ -48,10 +48,10 @@ def command(ref: str, what: str | None) -> None:
 
 def exchange_of(archive: Archive, session: Digest, digest: Digest, record: Record) -> Exchange:
     """The exchange that a record belongs to, itself or by its parents."""
-    wanted = {digest, *record.parents}
-    for exchange in exchanges(archive, session):
-        if wanted & {exchange.hash, exchange.end_hash}:
-            return exchange
+    found = {h: e for e in exchanges(archive, session) for h in (e.hash, e.end_hash) if h is not None}
+    for wanted in (digest, *record.parents):
+        if wanted in found:
+            return found[wanted]
     raise UsageError(
         f"{digest.short()} is a {record.type}, which has no request or response",
         hint=f"exchanges of its session: tapes show {session.short()} --exchanges",

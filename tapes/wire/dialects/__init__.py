@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import unquote
+
 from tapes.wire.dialects.anthropic import Anthropic
 from tapes.wire.dialects.base import Dialect
 from tapes.wire.dialects.raw import Raw
+
+_MODEL = re.compile(r"/models?/([^/:]+)(?::\w+|/[\w-]+)$")
 
 DIALECTS: tuple[Dialect, ...] = (Anthropic(), Raw())
 
@@ -22,6 +27,17 @@ def choose_url(method: str, url: str, content_type: str = "") -> Dialect:
     """The same, for a whole URL."""
     host, _, path = url.partition("://")[2].partition("/")
     return choose(method, host, "/" + path, content_type)
+
+
+def choose_for(provider: str, method: str, url: str, content_type: str = "") -> Dialect:
+    """The dialect of the protocol an exchange is recorded under; where that is unknown, by its URL."""
+    return next((d for d in DIALECTS if d.name == provider != "raw"), None) or choose_url(method, url, content_type)
+
+
+def model_in(url: str) -> str:
+    """The model, for providers that name it in the path (Gemini, Vertex AI, Bedrock); else empty."""
+    found = _MODEL.search(url.partition("?")[0])
+    return unquote(found[1]) if found else ""
 
 
 def by_name(name: str) -> Dialect:

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tapes.intake.drafting import header
 from tapes.intake.linker import Event, Linker
-from tapes.intake.split import Written, header
+from tapes.intake.split import Written
 from tapes.record.digest import blob_digest
 from tapes.wire import dialects
 from tapes.wire.agents import Agent

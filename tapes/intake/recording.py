@@ -57,5 +57,5 @@ class Recording:
         """A session whose `session.open` goes with its first batch. It claims no name."""
         draft = opening(facts, redactor)
         recording = Recording(Splitter(draft, redactor), by_name(facts.agent))
-        recording.splitter.batch.drafts.append(draft)
+        recording.splitter.add(draft)
         return recording

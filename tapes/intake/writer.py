@@ -154,7 +154,7 @@ class Writer:
             for who, item in items:
                 self._take(who, item)
             for recording in self._recordings.values():
-                recording.splitter.write_parts(time.monotonic_ns())
+                recording.splitter.write_due(time.monotonic_ns())
                 self._write_gap(recording)
                 self._round(recording)
             with self._wake:

@@ -62,7 +62,7 @@ def judge(
     if status >= 400:
         return "http_error"
     streamed = _is_stream(content_type, head)
-    verdict = _last_word(provider, tail) if streamed else None
+    verdict = _last_word(provider, tail, lines="ndjson" in content_type.lower()) if streamed else None
     if verdict is not None:
         return verdict
     whole = framing_complete and ended == "eof"
@@ -92,12 +92,12 @@ def _json_is_whole(content_type: str, head: bytes, tail: bytes, framed: bool) ->
     return isinstance(_parse(tail.decode("utf-8", "replace")), dict)
 
 
-def _last_word(provider: str, tail: bytes) -> str | None:
-    """`complete` or `error_event` when one of the last events says so."""
+def _last_word(provider: str, tail: bytes, *, lines: bool) -> str | None:
+    """`complete` or `error_event` when one of the last events (or `lines` of JSON) says so."""
     ending = ENDINGS.get(provider)
     if ending is None:
         return None
-    for event, data in _last_events(tail, lines=provider == "ollama"):
+    for event, data in _last_events(tail, lines=lines):
         if ending.done_text and data == ending.done_text:
             return "complete"
         value = _parse(data)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapes.archive.memory_archive import MemoryArchive
+from tapes.intake.answer import PART_AGE_NS, PART_BYTES
 from tapes.intake.opening import Facts, open_session
-from tapes.intake.split import PART_AGE_NS, PART_BYTES, Splitter
+from tapes.intake.split import Splitter
 from tapes.record.digest import blob_digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.wire.exchange import Answered, Arrived, Finished, Happening, Moment, Opened
@@ -118,10 +119,10 @@ def test_a_long_stream_is_written_in_parts_that_the_body_later_contains() -> Non
 def test_what_waits_is_written_when_it_is_old_and_not_before() -> None:
     tape = Tape()
     tape.play(opened(), answered(), Arrived("k", 5_000, EVENTS))
-    tape.splitter.write_parts(5_000 + PART_AGE_NS - 1)
+    tape.splitter.write_due(5_000 + PART_AGE_NS - 1)
     tape.commit()
     assert [r.type for r in tape.records()] == ["exchange.open"]
-    tape.splitter.write_parts(5_000 + PART_AGE_NS)
+    tape.splitter.write_due(5_000 + PART_AGE_NS)
     tape.commit()
     part, digest = tape.records()[-1], [d for d, _ in tape.archive.session_records(tape.session)][-1]
     assert part.type == "exchange.part"

@@ -13,14 +13,14 @@ from tapes.archive.summary import Summary
 from tapes.errors import ArchiveFull
 from tapes.intake.linker import Linker
 from tapes.intake.opening import Facts, adopt, open_session
-from tapes.intake.recording import Recording
+from tapes.intake.recording import Recording, Who
 from tapes.intake.split import Splitter
 from tapes.intake.writer import Writer
 from tapes.record.digest import Digest
-from tapes.record.kinds import Record
+from tapes.record.kinds import BodyRef, Record
 from tapes.session.rows import summary_of
 from tapes.wire.agents import by_name
-from tapes.wire.exchange import Answered, Arrived, Finished, Moment, Opened
+from tapes.wire.exchange import Answered, Arrived, Egress, Finished, Moment, Opened, SocketMessage
 from tapes.wire.redact import Redactor
 
 ANSWER = {
@@ -201,3 +201,107 @@ def test_a_successor_ends_what_a_killed_process_left_open() -> None:
     assert gap.body["exchanges"] == 1
     assert summary.partial == 1
     assert linker.uses == {}
+
+
+def several(archive: Balky, **options: object) -> tuple[Writer, list[Who]]:
+    """A writer of as many sessions as there are people, and those it met."""
+    met: list[Who] = []
+
+    def begin(who: Who) -> Recording:
+        met.append(who)
+        return Recording.begin(Facts("generic", [], b"", user=who.id), Redactor())
+
+    writer = Writer(archive, begin, **options)  # type: ignore[arg-type]
+    writer.start()
+    return writer, met
+
+
+def test_everybody_has_a_session_of_their_own_and_none_is_mixed_up() -> None:
+    archive = Balky()
+    writer, met = several(archive)
+    people = [Who("user", id=name) for name in ("ann", "bob", "eve")]
+    told = {who: exchange(f"{who.id}-1", [{"role": "user", "content": who.id}], DONE) for who in people}
+    for happenings in zip(*told.values(), strict=True):
+        for who, happening in zip(people, happenings, strict=True):
+            assert writer.put(happening, who)
+    assert writer.close({"how": "stopped"}, 10)
+    assert met == people
+    assert len(archive.sessions()) == 3
+    for session, who in zip(archive.sessions(), people, strict=True):
+        records = [record for _, record in archive.session_records(session)]
+        assert [r.type for r in records] == ["session.open", "exchange.open", "exchange.end", "session.close"]
+        assert who.id.encode() in archive.body(BodyRef.of(records[1].body["request"]))
+        assert summary_of(archive, session).closed
+
+
+def test_a_session_that_has_gone_quiet_is_closed_and_its_person_gets_another() -> None:
+    archive = Balky()
+    writer, met = several(archive, idle_close_s=0.05)
+    for key in ("a", "b"):
+        for happening in exchange(key, [PROMPT], DONE):
+            writer.put(happening, Who("user", id="ann"))
+        assert wait_for(lambda: archive.sessions() and summary_of(archive, archive.sessions()[-1]).closed)
+    writer.close({}, 10)
+    assert len(met) == len(archive.sessions()) == 2
+
+
+def test_a_session_with_an_open_exchange_is_not_quiet() -> None:
+    archive = Balky()
+    writer, met = several(archive, idle_close_s=0.05)
+    first, *rest = exchange("a", [PROMPT], DONE)
+    writer.put(first, Who("user", id="ann"))
+    time.sleep(0.3)
+    for happening in rest:
+        writer.put(happening, Who("user", id="ann"))
+    writer.close({}, 10)
+    assert len(met) == 1
+
+
+def test_people_of_whom_everything_was_lost_have_a_gap_to_show_for_it() -> None:
+    archive = Balky()
+    writer, _ = several(archive, queue_bytes=1)
+    archive.full = lambda: True
+    writer.put(exchange("a", [PROMPT], DONE)[0], Who("user", id="ann"))
+    assert wait_for(lambda: writer.failing)
+    writer.put(exchange("b", [PROMPT], DONE)[0], Who("user", id="ann"))
+    assert not writer.put(exchange("c", [PROMPT], DONE)[0], Who("user", id="bob"))
+    archive.full = lambda: False
+    writer.close({}, 10)
+    gaps = [r for s in archive.sessions() for _, r in archive.session_records(s) if r.type == "gap"]
+    assert len(archive.sessions()) == 2
+    assert gaps and gaps[0].body["exchanges"] == 1
+    assert writer.lost_exchanges == 1
+
+
+def test_lost_messages_of_a_websocket_end_its_turn_and_the_next_one_is_whole() -> None:
+    desk = Desk(queue_bytes=2_000)
+    at, ask, done = Moment.now, b'{"type":"response.create"}', b'{"type":"response.completed"}'
+    url = "https://api.openai.com/v1/responses"
+    for happening in (
+        Opened("k", at(), "GET", url, "HTTP/1.1", (), b"", "openai-responses", "other", "c", "proxy"),
+        Answered("k", at(), 101, "", "HTTP/1.1", ()),
+        Finished("k", at(), "eof"),
+        SocketMessage("k", at(), True, True, ask),
+    ):
+        desk.writer.put(happening)
+    assert desk.writer.wait_safe(10)
+    desk.archive.full = lambda: True
+    desk.writer.put(Egress(at(), "h", 1, "tunnel", 0, 0, 0))
+    assert wait_for(lambda: desk.writer.failing)
+    desk.writer.put(SocketMessage("k", at(), False, True, b"x" * 1_500))
+    assert not desk.writer.put(SocketMessage("k", at(), False, True, b"y" * 1_500))
+    desk.archive.full = lambda: False
+    assert desk.writer.wait_safe(10)
+    assert wait_for(lambda: not desk.writer.failing)
+    desk.writer.put(SocketMessage("k", at(), True, True, ask))
+    desk.writer.put(SocketMessage("k", at(), False, True, done))
+    desk.writer.close({}, 10)
+    assert [r.body["outcome"] for _, r in desk.records("exchange.end")] == ["complete", "capture_lost", "complete"]
+    assert len(desk.records("gap")) == 1
+
+
+def wait_for(true: Callable[[], object], seconds: float = 10) -> bool:
+    until = time.monotonic() + seconds
+    while not true() and time.monotonic() < until:
+        time.sleep(0.01)
+    return bool(true())

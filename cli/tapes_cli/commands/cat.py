@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.session.exchanges import Exchange, exchanges
+from tapes.session.sockets import messages
 from tapes.session.view import steps
 from tapes_cli import output
 from tapes_cli.home import open_archive
@@ -24,6 +26,7 @@ from tapes_cli.home import open_archive
 @click.option("--request", "what", flag_value="request", help="The request body of its exchange, byte for byte.")
 @click.option("--response", "what", flag_value="response", help="The response body, byte for byte.")
 @click.option("--headers", "what", flag_value="headers", help="Request and response headers as they were sent.")
+@click.option("--messages", "what", flag_value="messages", help="WebSocket messages, one JSON object a line.")
 def command(ref: str, what: str | None) -> None:
     """Print a record as JSON, or the stored bytes of an exchange's bodies to standard output.
 
@@ -38,6 +41,9 @@ def command(ref: str, what: str | None) -> None:
         record = archive.record(digest)
         if what is None:
             output.show_json(as_object(digest, record))
+            return
+        if what == "messages":
+            show_messages(archive, found.session, digest)
             return
         exchange = exchange_of(archive, found.session, digest, record)
         if what == "headers":
@@ -71,6 +77,17 @@ def write_body(archive: Archive, exchange: Exchange, what: str) -> None:
     elif what == "response" and exchange.status is None:
         raise NotFound(f"exchange {exchange.hash.short()} has no response: {exchange.outcome}")
     out.flush()
+
+
+def show_messages(archive: Archive, session: Digest, digest: Digest) -> None:
+    """Of a turn, of a `connection` record, or of everything said on the connection that a handshake opened."""
+    for message in messages(archive, session, digest):
+        try:
+            said = {"text": message.data.decode()}
+        except UnicodeDecodeError:
+            said = {"base64": base64.b64encode(message.data).decode()}
+        from_ = "agent" if message.from_agent else "provider"
+        output.show_json({"hash": message.record.hex(), "from": from_, "kind": message.kind, **said})
 
 
 def show_headers(exchange: Exchange) -> None:

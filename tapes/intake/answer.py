@@ -57,9 +57,10 @@ class Answer:
         self.head = head
         kind = self.content_type
         self._decoder = encoding.StreamDecoder(header(head.headers, b"content-encoding"))
-        self._redactor = StreamRedactor(
-            self._drafting.redactor, sse="event-stream" in kind, lines=self.is_turn or "ndjson" in kind
-        )
+        # Gemini's stream that is no event stream is an array with line feeds between its elements.
+        array = "json" in kind and ":streamGenerateContent" in self.opened.url
+        lines = self.is_turn or "ndjson" in kind or array
+        self._redactor = StreamRedactor(self._drafting.redactor, sse="event-stream" in kind, lines=lines)
 
     def arrive(self, piece: Arrived) -> None:
         """A piece of the body."""

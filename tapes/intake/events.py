@@ -80,10 +80,10 @@ class _Reader:
                 if isinstance(block, ToolCall):
                     calls[block.id] = (block, [index, position])
                 elif isinstance(block, ToolResult):
-                    use = block.id
+                    use = self._name(block.id, [index, position])
                     if block.id in calls:
                         call, at = calls[block.id]
-                        use = self.linker.resolve(call) or self._name(call, at)
+                        use = self.linker.resolve(call) or self._name(call.id, at)
                         if use not in self.linker.uses:
                             yield self._use(call, use, at, source="request")
                     yield self._result(block, use, [index, position])
@@ -109,13 +109,13 @@ class _Reader:
         reading = response.finish()
         blocks = reading.message.blocks if reading.message else ()
         calls = [(block, [0, position]) for position, block in enumerate(blocks) if isinstance(block, ToolCall)]
-        events = tuple(self._use(call, call.id or self._name(call, at), at) for call, at in calls)
+        events = tuple(self._use(call, self._name(call.id, at), at) for call, at in calls)
         return Read(events, reading.model or "", "", "; ".join(reading.problems))
 
-    def _name(self, call: ToolCall, at: list[int]) -> str:
-        """An id for a call that has none, or one that says no more than its place in a history."""
-        if call.id and not call.id.startswith("#"):
-            return call.id
+    def _name(self, identifier: str, at: list[int]) -> str:
+        """An id for what has none, or one that says no more than its place in a history."""
+        if identifier and not identifier.startswith("#"):
+            return identifier
         digest = self.written.draft.hash
         assert digest is not None
         return f"{digest.short()}.{at[0]}.{at[1]}"

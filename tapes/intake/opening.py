@@ -64,6 +64,13 @@ class Facts:
     user: str = ""
     git_head: str = ""
     environ: Mapping[bytes, bytes] = field(default_factory=dict)
+    label: str = ""
+    """What `tapes log` shows for a session that came through a standing proxy."""
+    agent_session: str = ""
+    """The agent's own id, where the wire gave one."""
+    proxy_user: str = ""
+    continues: Digest | None = None
+    """The earlier session of the same id."""
     started: Moment = field(default_factory=Moment.now)
 
 
@@ -94,6 +101,15 @@ def opening(facts: Facts, redactor: Redactor) -> Draft:
         ],
         "variables": [name for name, _ in environ if name.decode("latin-1") not in SHOWN_VARIABLES],
     }
+    for key, value in (
+        ("label", facts.label),
+        ("agent_session", facts.agent_session),
+        ("proxy_user", facts.proxy_user),
+    ):
+        if value:
+            body[key] = clean(value.encode("utf-8", "backslashreplace"), key).decode("utf-8", "backslashreplace")
+    if facts.continues:
+        body["continues"] = facts.continues
     if facts.name:
         body["name"] = facts.name
     if facts.git_head:

@@ -23,6 +23,7 @@ from tapes.wire.exchange import (
     Answered,
     Arrived,
     Egress,
+    Ended,
     Finished,
     Happening,
     Moment,
@@ -116,12 +117,15 @@ class Splitter:
             answer.write_due(now_ns)
         self._connections.write_due(now_ns)
 
-    def end_live(self, at: Moment) -> None:
-        """The run is over: whatever has no end gets one, as if the agent had hung up."""
-        for closed in self._connections.end_all(at, "the agent exited"):
+    def end_live(self, at: Moment, ended: Ended = "client_gone", why: str = "the agent exited") -> None:
+        """The run is over: whatever has no end gets one, by default as if the agent had hung up."""
+        if ended != "client_gone":
+            for key in list(self._live):
+                self._finish(Finished(key, at, ended, why))
+        for closed in self._connections.end_all(at, why):
             self._socket(closed)
         for key in list(self._live):
-            self._finish(Finished(key, at, "client_gone", "the agent exited"))
+            self._finish(Finished(key, at, ended, why))
 
     def _open(self, opened: Opened) -> None:
         drafting, spans = self._drafting, Spans()

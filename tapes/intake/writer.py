@@ -43,6 +43,7 @@ class Writer:
 
     `recording` gives the session of somebody not met before (or not since it was closed). It is called on the owner's
     thread and MUST NOT fail. With `idle_close_s`, a session that nothing has happened in for so long is closed.
+    `on_opened` and `on_closed` are called on that thread too, once a session's first and last records are safe.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class Writer:
         queue_bytes: int = QUEUE_BYTES,
         idle_close_s: float | None = None,
         on_trouble: Callable[[str], None] = lambda text: None,
+        on_opened: Callable[[Who, Recording], None] = lambda who, recording: None,
+        on_closed: Callable[[Who, Recording], None] = lambda who, recording: None,
     ) -> None:
         self._archive = archive
         self._recording = recording
@@ -60,6 +63,10 @@ class Writer:
         self._queue_bytes = queue_bytes
         self._idle_close_s = idle_close_s
         self._on_trouble = on_trouble
+        self._on_opened = on_opened
+        self._on_closed = on_closed
+        self._unsaid: dict[Who, Recording] = {}
+        """Sessions whose first record was not safe yet."""
         self._queue: deque[tuple[Who, Happening]] = deque()
         self._queued = 0
         self._refused: set[str] = set()
@@ -157,6 +164,7 @@ class Writer:
                 recording.splitter.write_due(time.monotonic_ns())
                 self._write_gap(recording)
                 self._round(recording)
+            self._tell_opened()
             with self._wake:
                 self._safe += len(items)
                 self._wake.notify_all()
@@ -164,14 +172,23 @@ class Writer:
             if finished:
                 for who in self._lost.keys() - self._recordings.keys():
                     self._open(who)  # of which nothing at all was taken in: its gap has still to be told
-                for recording in self._recordings.values():
-                    self._close_session(recording, self._last or {})
+                for who, recording in self._recordings.items():
+                    self._close_session(who, recording, self._last or {})
                 self._finished = not self._failing
                 return
             self._close_idle()
 
-    def _close_session(self, recording: Recording, last: dict[str, object]) -> None:
-        recording.splitter.end_live(Moment.now())
+    def _tell_opened(self) -> None:
+        for who, recording in list(self._unsaid.items()):
+            if recording.summary.upto >= 0:
+                del self._unsaid[who]
+                self._on_opened(who, recording)
+
+    def _close_session(self, who: Who, recording: Recording, last: dict[str, object]) -> None:
+        if who == LAUNCH:
+            recording.splitter.end_live(Moment.now())
+        else:
+            recording.splitter.end_live(Moment.now(), "capture_lost", str(last.get("how", "")))
         self._round(recording)
         self._write_gap(recording)
         summary = recording.summary
@@ -185,6 +202,9 @@ class Writer:
         }
         recording.splitter.draft("session.close", Moment.now(), body)
         self._round(recording)
+        self._tell_opened()
+        self._unsaid.pop(who, None)
+        self._on_closed(who, recording)
 
     def _close_idle(self) -> None:
         """Close the sessions that have gone quiet: each holds the memory of its last bodies."""
@@ -192,7 +212,7 @@ class Writer:
             return
         before = time.monotonic_ns() - int(self._idle_close_s * 1e9)
         for who in [w for w, r in self._recordings.items() if r.busy_ns < before and not r.splitter.busy]:
-            self._close_session(self._recordings.pop(who), {"how": "idle"})
+            self._close_session(who, self._recordings.pop(who), {"how": "idle"})
 
     def _drain(self) -> tuple[list[tuple[Who, Happening]], bool]:
         with self._wake:
@@ -220,7 +240,7 @@ class Writer:
                 self._losses += 1
 
     def _open(self, who: Who) -> Recording:
-        recording = self._recordings[who] = self._recording(who)
+        recording = self._recordings[who] = self._unsaid[who] = self._recording(who)
         with self._wake:
             recording.lost = self._lost.setdefault(who, recording.lost)
         return recording

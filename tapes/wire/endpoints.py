@@ -5,13 +5,13 @@ Only model hosts are decrypted at all. On them a path is a model call, a token c
 call worth keeping, or nothing of the kind: settings, telemetry, sign-in, which are counted and not stored.
 Paths are matched at their end, for gateways put prefixes before them (`/anthropic/v1/messages`). A host that
 is not listed here was named by the user, or stands behind a base URL: it may speak any protocol, and its
-paths tell which.
+paths tell which. Rows of the user's own come before these tables and hold on their hosts alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -72,12 +72,14 @@ LOCAL_MODEL_HOSTS: tuple[str, ...] = ("localhost:11434", "127.0.0.1:11434", "[::
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Paths of one kind. `hosts` limits it on listed hosts only (see above)."""
+    """Paths of one kind."""
 
     hosts: str
+    """Where it holds, like MODEL_HOSTS. In the table below it limits the row on listed hosts only (see above)."""
     method: str
     path: str
-    """A regular expression that matches at the path's end, from a slash on."""
+    """A regular expression that matches at the path's end, from a slash on; with a slash at its own beginning it is
+    the whole path. There is no query in it, and no slash at its end."""
     provider: str
     cls: str | None
 
@@ -113,12 +115,14 @@ ROWS: tuple[Row, ...] = (
     # OpenAI, and everybody who speaks like it
     Row("*", "POST", r"responses/input_tokens", "openai-responses", "count_tokens"),
     Row("*", "POST", r"responses(/compact)?", "openai-responses", "model"),
-    Row("*", "GET", r"responses", "openai-responses", "other"),
+    Row("*", "GET", r"responses", "openai-responses", "other"),  # a WebSocket's handshake: its turns are the calls
+    Row("*", "GET", r"realtime", "raw", "other"),  # likewise, of sound mostly
     Row("*", "POST", r"chat/completions", "openai-chat", "model"),
     Row("*", "POST", r"(fim/|engines/[^/]+/)?completions", "raw", "model"),
     # Gemini; `v1internal` is the Code Assist service, which wraps the same bodies
-    Row("*", "POST", r"(models/[^/]+|v1internal):(streamGenerate|generate)Content", "gemini", "model"),
-    Row("*", "POST", r"(models/[^/]+|v1internal):countTokens", "gemini", "count_tokens"),
+    Row("*", "POST", r"[^/]+:(streamGenerate|generate)Content", "gemini", "model"),
+    Row("*", "POST", r"[^/]+:countTokens", "gemini", "count_tokens"),
+    Row("*", "GET", r"ws/[\w.]+\.BidiGenerateContent", "raw", "other"),
     Row("*", "POST", r"models/[^/]+:(streamRaw|raw)?[pP]redict", "raw", "model"),
     Row("api.cohere.*", "POST", r"v[12]/(chat|generate)", "raw", "model"),
     Row("ollama.com", "POST", r"api/(chat|generate)", "ollama", "model"),
@@ -143,29 +147,54 @@ def allow_host_patterns(extra_hosts: Sequence[str] = ()) -> list[str]:
     return [f"^{pattern}$" for pattern in _host_patterns(tuple(extra_hosts))]
 
 
-def classify(method: str, host: str, path: str, extra_hosts: Sequence[str] = ()) -> Endpoint:
-    """What a request to a model host asks for. `extra_hosts` that are also listed count as the user's own."""
+def classify(
+    method: str, host: str, path: str, extra_hosts: Sequence[str] = (), user_rows: Sequence[Row] = ()
+) -> Endpoint:
+    """What a request to a model host asks for. `extra_hosts` that are also listed count as the user's own.
+
+    `user_rows` are looked at first. The first that fits decides here, too.
+    """
     path = re.sub("/+", "/", "/" + path.partition("?")[0]).rstrip("/")
     name = _plain(host)
     listed = any(re.fullmatch(_glob(pattern), name) for pattern in MODEL_HOSTS)
-    if listed and any(_split(extra)[0] == name for extra in extra_hosts):
+    if listed and any(split_host(extra)[0] == name for extra in extra_hosts):
         listed = False
-    for row, pattern, hosts in _rows():
-        if row.method in ("*", method.upper()) and pattern.search(path) and (not listed or re.fullmatch(hosts, name)):
-            return Endpoint(row.provider, row.cls)
+    for rows, limited in ((tuple(user_rows), True), (ROWS, listed)):
+        for row, pattern, hosts in _compiled(rows):
+            if row.method in ("*", method.upper()) and pattern.search(path) and (not limited or hosts(name)):
+                return Endpoint(row.provider, row.cls)
     provider = "anthropic" if name == "api.anthropic.com" else "raw"
     stored = method.upper() in ("GET", "POST", "PUT", "PATCH", "DELETE") and _VERSIONED.match(path + "/")
     return Endpoint(provider, "other" if stored else None)
 
 
+def split_host(host: str) -> tuple[str, str]:
+    """`name`, `name:port`, `[v6]:port` or a bare v6 address, as (name, port or empty)."""
+    name, colon, port = host.strip().rpartition(":")
+    if colon and port.isascii() and port.isdigit() and (":" not in name or name.endswith("]")):
+        return _plain(name), port
+    return _plain(host), ""
+
+
+def path_pattern(path: str) -> re.Pattern[str]:
+    """What a row's path matches. Raises re.error."""
+    re.compile(path)  # `a)|(b` is an expression only once it is put between brackets
+    return re.compile(f"(?:^|/)(?:{path})$")
+
+
 @cache
-def _rows() -> tuple[tuple[Row, re.Pattern[str], str], ...]:
-    return tuple((row, re.compile(f"(?:^|/)(?:{row.path})$"), _glob(row.hosts)) for row in ROWS)
+def _compiled(rows: tuple[Row, ...]) -> tuple[tuple[Row, re.Pattern[str], Callable[[str], object]], ...]:
+    return tuple((row, path_pattern(row.path), _on(row.hosts)) for row in rows)
+
+
+def _on(hosts: str) -> Callable[[str], object]:
+    """Whether a host is one of them; `*` alone is any, IPv6 addresses too."""
+    return re.compile(".*" if hosts == "*" else _glob(hosts)).fullmatch
 
 
 @cache
 def _host_patterns(extra_hosts: tuple[str, ...]) -> tuple[str, ...]:
-    pairs = [_split(host) for host in (*MODEL_HOSTS, *LOCAL_MODEL_HOSTS, *extra_hosts)]
+    pairs = [split_host(host) for host in (*MODEL_HOSTS, *LOCAL_MODEL_HOSTS, *extra_hosts)]
     return tuple(dict.fromkeys(f"{_glob(name)}:{port or '[0-9]+'}" for name, port in pairs if name))
 
 
@@ -175,11 +204,3 @@ def _glob(pattern: str) -> str:
 
 def _plain(host: str) -> str:
     return host.strip().strip("[]").rstrip(".").lower()
-
-
-def _split(host: str) -> tuple[str, str]:
-    """`name`, `name:port`, `[v6]:port` or a bare v6 address, as (name, port or empty)."""
-    name, colon, port = host.strip().rpartition(":")
-    if colon and port.isdigit() and (":" not in name or name.endswith("]")):
-        return _plain(name), port
-    return _plain(host), ""

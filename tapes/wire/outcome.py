@@ -11,8 +11,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from tapes.wire.arrays import ArrayDecoder
+
 _LAST_EVENTS = 16
 """How many events from the end are looked at: pings and usage may follow the one that counts."""
+_BLANK = b"\xef\xbb\xbf \t\r\n"
 _BODY_LIMIT = 1024 * 1024
 """A body that is no stream is parsed up to this size, when there is doubt about its end."""
 
@@ -26,6 +29,8 @@ class Ending:
     failed: frozenset[str] = frozenset()
     done_text: str = ""
     """The whole data of the last event, where that is no JSON."""
+    arrays: bool = False
+    """Streams come as one JSON array too, each element an event."""
 
 
 ENDINGS = {
@@ -35,7 +40,7 @@ ENDINGS = {
         failed=frozenset({"response.failed", "error"}),
     ),
     "openai-chat": Ending(done_text="[DONE]"),
-    "gemini": Ending(),
+    "gemini": Ending(arrays=True),
     "ollama": Ending(),
 }
 """By provider (endpoints.Endpoint). One that is missing here has no known end: the transport decides."""
@@ -61,12 +66,12 @@ def judge(
         return {"client_gone": "aborted", "capture_lost": "capture_lost"}.get(ended, "no_response")
     if status >= 400:
         return "http_error"
-    streamed = _is_stream(content_type, head)
-    verdict = _last_word(provider, tail, lines="ndjson" in content_type.lower()) if streamed else None
+    form = _form(provider, content_type, head)
+    verdict = _last_word(provider, tail, form) if form else None
     if verdict is not None:
         return verdict
     whole = framing_complete and ended == "eof"
-    if streamed:
+    if form:
         whole = whole and (provider not in ENDINGS or cls != "model")
     else:
         whole = _json_is_whole(content_type, head, tail, whole)
@@ -75,12 +80,17 @@ def judge(
     return {"client_gone": "aborted", "capture_lost": "capture_lost"}.get(ended, "partial")
 
 
-def _is_stream(content_type: str, head: bytes) -> bool:
-    kind = content_type.lower()
-    if "event-stream" in kind or "ndjson" in kind:
-        # An error or a whole answer may come as JSON under the stream's type; a stream never begins so.
-        return "ndjson" in kind or head.lstrip()[:1] != b"{"
-    return head.lstrip(b"\xef\xbb\xbf\r\n").startswith((b"event:", b"data:"))
+def _form(provider: str, content_type: str, head: bytes) -> str:
+    """Of what the stream is made: `lines` of JSON, elements of one `array`, or `events`; empty where it is none."""
+    kind, start = content_type.lower(), head.lstrip(_BLANK)
+    if "ndjson" in kind:
+        return "lines"
+    if start.startswith(b"[") and provider in ENDINGS and ENDINGS[provider].arrays:
+        return "array"
+    # An error or a whole answer may come as JSON under the stream's type; a stream never begins so.
+    if ("event-stream" in kind and not start.startswith(b"{")) or start.startswith((b"event:", b"data:")):
+        return "events"
+    return ""
 
 
 def _json_is_whole(content_type: str, head: bytes, tail: bytes, framed: bool) -> bool:
@@ -92,25 +102,31 @@ def _json_is_whole(content_type: str, head: bytes, tail: bytes, framed: bool) ->
     return isinstance(_parse(tail.decode("utf-8", "replace")), dict)
 
 
-def _last_word(provider: str, tail: bytes, *, lines: bool) -> str | None:
-    """`complete` or `error_event` when one of the last events (or `lines` of JSON) says so."""
+def _last_word(provider: str, tail: bytes, form: str) -> str | None:
+    """`complete` or `error_event` when one of the last events says so, or the array has ended."""
     ending = ENDINGS.get(provider)
     if ending is None:
         return None
-    for event, data in _last_events(tail, lines=lines):
+    closed = False
+    if form == "array":
+        events, closed = _last_elements(tail)
+    else:
+        events = _last_events(tail, lines=form == "lines")
+    for event, data in events:
         if ending.done_text and data == ending.done_text:
-            return "complete"
+            closed = True  # vLLM says it after an error too: what stands before it decides
+            continue
         value = _parse(data)
         if not isinstance(value, dict):
             continue
         kind = str(value.get("type", event))
         if kind in ending.done:
             return "complete"
-        if kind in ending.failed or (value.get("error") and not ending.failed):
+        if kind in ending.failed or event == "error" or (value.get("error") and not (ending.failed and kind)):
             return "error_event"
         if not ending.done and _says_done(value):
             return "complete"
-    return None
+    return "complete" if closed else None
 
 
 def _says_done(value: dict[str, object]) -> bool:
@@ -146,6 +162,13 @@ def _last_events(tail: bytes, *, lines: bool) -> list[tuple[str, str]]:
             events.append(("", text) if lines else _event(text))
         end = at
     return events
+
+
+def _last_elements(tail: bytes) -> tuple[list[tuple[str, str]], bool]:
+    """The same of an array, which MUST be there from its beginning; and whether its end was seen."""
+    decoder = ArrayDecoder()
+    elements = [*decoder.feed(tail), *decoder.finish()]
+    return [("", element.data) for element in elements[: -_LAST_EVENTS - 1 : -1]], decoder.closed
 
 
 def _event(text: str) -> tuple[str, str]:

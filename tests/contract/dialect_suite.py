@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tapes.wire import dialects
@@ -25,6 +25,9 @@ from tapes.wire.turns import ResponseReading, Text, TurnReading, new_tail
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 MARK = "a-field-nobody-knows"
+
+# One suite runs for each dialect; its instances hold nothing, so an example means the same in each.
+SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 
 _scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("tool_use")
 _values = st.recursive(
@@ -180,7 +183,7 @@ class DialectSuite:
         for path, value in read.items():
             assert value == json.loads(path.read_text()), path.name
 
-    @settings(max_examples=60, deadline=None)
+    @settings(SHARED, max_examples=60)
     @given(data=st.data())
     def test_any_slicing_of_a_response_gives_the_same_reading(self, data: st.DataObject) -> None:
         file, body = data.draw(st.sampled_from(sorted(bodies(self.name, "responses").items())))
@@ -234,14 +237,14 @@ class DialectSuite:
         assert "{nope" in json.dumps(as_json(response))
         assert response.problems or self.name == "raw"
 
-    @settings(max_examples=150, deadline=None)
+    @settings(SHARED, max_examples=150)
     @given(data=st.data())
     def test_a_body_changed_anywhere_is_still_read(self, data: st.DataObject) -> None:
         file, body = data.draw(st.sampled_from(sorted(bodies(self.name, "requests").items())))
         changed = json.dumps(changed_somewhere(data, json.loads(body))).encode()
         self.turn_of(changed, file)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(SHARED, max_examples=150)
     @given(data=st.data())
     def test_a_stream_with_a_changed_event_is_still_read(self, data: st.DataObject) -> None:
         streams = {k: v for k, v in bodies(self.name, "responses").items() if is_stream(v)}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -227,3 +229,24 @@ def test_a_later_request_stores_only_what_is_new_in_it() -> None:
         stored = sum(len(data) for _, data in batch.objects.values())
         tape.archive.commit(batch)
         assert stored < (8000 if n == 0 else 1500), n
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "element", "between"),
+    [
+        ("https://h/v1beta/models/m:streamGenerateContent", b"application/json", '{"text":%s}', ",\r\n"),
+        ("http://h:11434/api/chat", b"application/x-ndjson", '{"message":{"content":%s},"done":false}', "\n"),
+    ],
+)
+def test_a_key_said_in_pieces_is_not_stored_in_streams_that_are_no_event_streams(
+    url: str, kind: bytes, element: str, between: str
+) -> None:
+    secret = "sk-proj-" + "Ab3dEf6hIj9kLm2nOp5q" * 3
+    tape = Tape(Redactor([("KEY", secret.encode())]))
+    pieces = [element % json.dumps(secret[n : n + 9]) for n in range(0, len(secret), 9)]
+    body = between.join(["[" + pieces[0], *pieces[1:]]).encode()
+    tape.play(replace(opened(), url=url), answered(kind=kind), *arrivals(body, [40] * 50), finished())
+    stored = tape.body(tape.records()[-1], "response").decode()
+    said = "".join(re.findall(r'"(?:text|content)":"([^"]*)"', stored))
+    assert secret[:20] not in said
+    assert "[REDACTED" in stored

@@ -12,6 +12,22 @@ class TestAnthropic(DialectSuite):
     name = "anthropic"
 
 
+class TestOpenAIChat(DialectSuite):
+    name = "openai-chat"
+
+
+class TestOpenAIResponses(DialectSuite):
+    name = "openai-responses"
+
+
+class TestOllama(DialectSuite):
+    name = "ollama"
+
+
+class TestGemini(DialectSuite):
+    name = "gemini"
+
+
 @pytest.mark.parametrize(
     ("method", "url", "name"),
     [
@@ -23,6 +39,27 @@ class TestAnthropic(DialectSuite):
             "https://eu-aiplatform.googleapis.com/v1/projects/p/publishers/anthropic/models/m@1:streamRawPredict",
             "anthropic",
         ),
+        ("POST", "https://api.openai.com/v1/chat/completions", "openai-chat"),
+        ("POST", "http://127.0.0.1:8080/chat/completions", "openai-chat"),
+        (
+            "POST",
+            "https://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=2025-01-01",
+            "openai-chat",
+        ),
+        ("POST", "https://api.openai.com/v1/responses", "openai-responses"),
+        ("GET", "https://chatgpt.com/backend-api/codex/responses", "openai-responses"),
+        ("POST", "https://chatgpt.com/backend-api/codex/responses/compact", "openai-responses"),
+        ("POST", "https://r.openai.azure.com/openai/responses?api-version=2025-04-01", "openai-responses"),
+        ("POST", "http://127.0.0.1:4000/v1/responses/input_tokens", "openai-responses"),
+        ("GET", "https://api.openai.com/v1/responses/resp_1", "raw"),
+        ("POST", "https://generativelanguage.googleapis.com/v1beta/models/g:streamGenerateContent?alt=sse", "gemini"),
+        ("POST", "http://127.0.0.1:4000/v1beta/models/g:countTokens", "gemini"),
+        ("POST", "https://eu-aiplatform.googleapis.com/v1/x/publishers/google/models/g:generateContent", "gemini"),
+        ("POST", "https://cloudcode-pa.googleapis.com/v1internal:streamGenerateContent?alt=sse", "gemini"),
+        ("POST", "https://generativelanguage.googleapis.com/v1beta/models/g:embedContent", "raw"),
+        ("POST", "http://127.0.0.1:11434/api/chat", "ollama"),
+        ("POST", "https://gateway.invalid/ollama/api/generate", "ollama"),
+        ("POST", "http://127.0.0.1:11434/v1/chat/completions", "openai-chat"),
         ("POST", "https://api.openai.invalid/v9/unheard/of", "raw"),
         ("DELETE", "https://api.anthropic.com/v1/messages", "raw"),
         ("GET", "nonsense", "raw"),

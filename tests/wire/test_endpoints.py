@@ -6,7 +6,15 @@ import re
 
 import pytest
 
-from tapes.wire.endpoints import LOCAL_MODEL_HOSTS, MODEL_HOSTS, ROWS, allow_host_patterns, classify, is_model_host
+from tapes.wire.endpoints import (
+    LOCAL_MODEL_HOSTS,
+    MODEL_HOSTS,
+    ROWS,
+    Row,
+    allow_host_patterns,
+    classify,
+    is_model_host,
+)
 from tapes.wire.outcome import ENDINGS
 
 CALLS = [
@@ -29,6 +37,12 @@ CALLS = [
     ("POST", "cloudcode-pa.googleapis.com", "/v1internal:streamGenerateContent", "gemini", "model"),
     ("POST", "eu-aiplatform.googleapis.com", "/v1/publishers/anthropic/models/c:rawPredict", "anthropic", "model"),
     ("POST", "aiplatform.googleapis.com", "/v1/x/publishers/google/models/g:generateContent", "gemini", "model"),
+    ("POST", "aiplatform.googleapis.com", "/v1/projects/p/endpoints/7:streamGenerateContent", "gemini", "model"),
+    ("POST", "gateway.invalid", "/v1beta/tunedModels/t:generateContent", "gemini", "model"),
+    ("GET", "generativelanguage.googleapis.com", "/ws/google.ai.x.v1beta.X.BidiGenerateContent", "raw", "other"),
+    ("GET", "chatgpt.com", "/backend-api/codex/responses", "openai-responses", "other"),
+    ("GET", "api.openai.com", "/v1/realtime?model=m", "raw", "other"),
+    ("GET", "me.openai.azure.com", "/openai/realtime?deployment=d", "raw", "other"),
     ("POST", "bedrock-runtime.eu-west-1.amazonaws.com", "/model/eu.anthropic.claude-x/invoke", "anthropic", "model"),
     ("POST", "bedrock-runtime.eu-west-1.amazonaws.com", "/model/eu.anthropic.claude-x/converse-stream", "raw", "model"),
     ("POST", "me.openai.azure.com", "/openai/deployments/d/chat/completions?api-version=1", "openai-chat", "model"),
@@ -122,6 +136,40 @@ def test_a_host_that_the_user_names_is_a_model_host(extra: str, host: str, port:
 def test_a_listed_host_that_the_user_names_may_speak_anything() -> None:
     assert classify("POST", "api.mistral.ai", "/api/chat").cls is None
     assert classify("POST", "api.mistral.ai", "/api/chat", ["api.mistral.ai:443"]).provider == "ollama"
+
+
+MINE = (
+    Row("llm.invalid", "POST", "generate", "openai-chat", "model"),
+    Row("*.corp.invalid", "*", "/api/v2/ask", "gemini", "model"),
+    Row("api.openai.com", "GET", "v1/models", "raw", None),
+    Row("::1", "*", "chat/completions", "raw", "other"),
+    Row("*", "*", "secret/.*", "raw", None),
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path", "provider", "cls"),
+    [
+        ("POST", "llm.invalid", "/any/prefix/generate?x=1", "openai-chat", "model"),
+        ("post", "LLM.invalid.", "/generate/", "openai-chat", "model"),
+        ("GET", "llm.invalid", "/generate", "raw", None),
+        ("POST", "llm.invalid", "/regenerate", "raw", None),
+        ("POST", "other.invalid", "/generate", "raw", None),
+        ("POST", "a.b.corp.invalid", "/api/v2/ask", "gemini", "model"),
+        ("POST", "a.corp.invalid", "/prefix/api/v2/ask", "raw", None),
+        ("POST", "corp.invalid", "/api/v2/ask", "raw", "other"),
+        ("GET", "api.openai.com", "/v1/models", "raw", None),
+        ("GET", "api.groq.com", "/v1/models", "raw", "models"),
+        ("POST", "::1", "/v1/chat/completions", "raw", "other"),
+        ("POST", "::2", "/v1/secret/chat/completions", "raw", None),
+        ("POST", "llm.invalid", "/v1/messages", "anthropic", "model"),
+    ],
+)
+def test_rows_of_the_users_own_come_first_and_hold_on_their_hosts(
+    method: str, host: str, path: str, provider: str, cls: str | None
+) -> None:
+    endpoint = classify(method, host, path, user_rows=MINE)
+    assert (endpoint.provider, endpoint.cls) == (provider, cls)
 
 
 def test_the_tables_hold_what_they_claim() -> None:

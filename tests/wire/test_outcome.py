@@ -91,6 +91,83 @@ def test_lines_of_json_end_with_done(body: bytes) -> None:
     assert outcome("ollama", body + b'{"error":"no such model"}\n', kind=kind) == "error_event"
 
 
+CHAT = STREAMS["openai-chat"][0]
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (CHAT + DONE, "complete"),
+        (CHAT + b'data: {"choices":[{"finish_reason":"stop"}]}\n\ndata: {"choices":[],"usage":{}}\n\n', "complete"),
+        (CHAT + b'data: {"error":{"message":"engine died"}}\n\n' + DONE, "error_event"),
+        (CHAT + b'data: {"error":{"code":502},"choices":[{"finish_reason":"error"}]}\n\n', "error_event"),
+        (CHAT + b'event: error\ndata: {"message":"no slot"}\n\n', "error_event"),
+        (b": PROCESSING\n\n" + CHAT, "partial"),
+        (CHAT + b'data: {"error":null,"choices":[],"usage":{}}\n\n', "partial"),
+        (CHAT + b"data: [DO", "partial"),
+    ],
+)
+def test_chat_servers_end_their_streams_in_many_ways(body: bytes, told: str) -> None:
+    assert outcome("openai-chat", body) == told
+
+
+def test_a_whole_answer_of_ollama_is_one_line() -> None:
+    body = b'{"message":{"content":"x"},"done":true}'
+    assert outcome("ollama", body, "client_gone", False, kind="application/json; charset=utf-8") == "complete"
+    assert outcome("ollama", body[:-5], "client_gone", False, kind="application/json") == "aborted"
+
+
+CHUNK = b'{"candidates":[{"content":{"parts":[{"text":"x ]"}]}}]}'
+FINISH = b'{"candidates":[{"finishReason":"STOP"}],"usageMetadata":{}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "ended", "told"),
+    [
+        (b"[" + CHUNK + b"\n,\r\n" + FINISH + b"]\n", "eof", "complete"),
+        (b"[" + CHUNK + b"," + FINISH + b"]", "client_gone", "complete"),
+        (b"[" + CHUNK + b",\r\n" + FINISH, "upstream_error", "complete"),
+        (b'[{"response":' + FINISH + b"}", "client_gone", "complete"),
+        (b"[" + CHUNK + b"]", "client_gone", "complete"),
+        (b"[" + CHUNK + b"," + FINISH[:-5], "upstream_error", "partial"),
+        (b"[" + CHUNK + b"," + FINISH[:-5], "client_gone", "aborted"),
+        (b"[" + CHUNK + b",", "eof", "partial"),
+        (b"[" + CHUNK + b',{"error":{"code":503}}]', "eof", "error_event"),
+        (b'[{"error":{"code":503}}]', "client_gone", "error_event"),
+        (b"[", "eof", "partial"),
+        (b"[]", "eof", "complete"),
+    ],
+)
+def test_a_stream_that_is_one_array_ends_with_its_last_element(body: bytes, ended: str, told: str) -> None:
+    kind = "application/json; charset=UTF-8"
+    assert outcome("gemini", body, ended, ended == "eof", kind=kind) == told
+    assert outcome("gemini", b" \r\n" + body, ended, ended == "eof", kind=kind) == told
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        (b'{"type":"response.completed","response":{"output":[]}}', "complete"),
+        (b'{"type":"response.incomplete","response":{}}\n{"type":"codex.rate_limits"}\n', "complete"),
+        (b'{"type":"response.failed","response":{"error":{"code":"x"}}}\n', "error_event"),
+        (b'{"type":"error","status":429,"error":{"type":"x"}}', "error_event"),
+        (b'{"type":"response.output_item.done","item":{}}\n', "aborted"),
+        (b'{"type":"response.completed","resp', "aborted"),
+    ],
+)
+def test_a_websockets_messages_are_lines_and_end_as_the_events_do(last: bytes, told: str) -> None:
+    begin = b'{"type":"response.created","response":{"status":"in_progress"}}\n'
+    kind = "application/x-ndjson"
+    assert outcome("openai-responses", begin + last, "client_gone", False, kind=kind) == told
+
+
+def test_an_error_without_a_type_ends_a_stream_whose_errors_have_one() -> None:
+    # Gateways put errors of their own into anybody's stream so.
+    for provider in ("anthropic", "openai-responses"):
+        assert outcome(provider, STREAMS[provider][0] + b'data: {"error":{"message":"x"}}\n\n') == "error_event"
+
+
 @pytest.mark.parametrize(
     ("ended", "told"),
     [
@@ -138,7 +215,14 @@ def test_of_an_unknown_protocol_only_the_framing_is_known(ended: str, framed: bo
 
 
 @pytest.mark.parametrize(
-    "body", [b"data: " + b"[" * 100_000 + b"\n\n", b"\n" * 100_000, b"data: {}\n\n" * 10_000, b"\xff\x00" * 1000]
+    "body",
+    [
+        b"[" * 100_000,
+        b"data: " + b"[" * 100_000 + b"\n\n",
+        b"\n" * 100_000,
+        b"data: {}\n\n" * 10_000,
+        b"\xff\x00" * 1000,
+    ],
 )
 def test_hostile_tails_are_judged_and_not_raised(body: bytes) -> None:
     for provider in (*STREAMS, "ollama"):

@@ -7,11 +7,15 @@ from urllib.parse import unquote
 
 from tapes.wire.dialects.anthropic import Anthropic
 from tapes.wire.dialects.base import Dialect
+from tapes.wire.dialects.gemini import Gemini
+from tapes.wire.dialects.ollama import Ollama
+from tapes.wire.dialects.openai_chat import OpenAIChat
+from tapes.wire.dialects.openai_responses import OpenAIResponses
 from tapes.wire.dialects.raw import Raw
 
-_MODEL = re.compile(r"/models?/([^/:]+)(?::\w+|/[\w-]+)$")
+_MODEL = re.compile(r"/(?:model|models|tunedModels|endpoints)/([^/:]+)(?::\w+|/[\w-]+)$")
 
-DIALECTS: tuple[Dialect, ...] = (Anthropic(), Raw())
+DIALECTS: tuple[Dialect, ...] = (Anthropic(), OpenAIChat(), OpenAIResponses(), Ollama(), Gemini(), Raw())
 
 
 def choose(method: str, host: str, path: str, content_type: str = "") -> Dialect:

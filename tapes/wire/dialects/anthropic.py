@@ -11,18 +11,17 @@ from dataclasses import dataclass
 
 from tapes.wire.dialects.anthropic_blocks import read_content, read_message, read_usage
 from tapes.wire.dialects.anthropic_stream import StreamReader, read_error
-from tapes.wire.dialects.base import Headers, ResponseReader, raw_message
-from tapes.wire.dialects.json_body import Loaded, load, rest
+from tapes.wire.dialects.base import Headers, ResponseReader, raw_message, strange_answer, unread
+from tapes.wire.dialects.history import messages_of, read_messages, role_of
+from tapes.wire.dialects.json_body import load, rest
 from tapes.wire.dialects.sniff import SniffingReader
 from tapes.wire.turns import (
     Json,
     Message,
-    ProviderError,
     RequestReading,
     ResponseReading,
     ToolDecl,
     TurnReading,
-    Unknown,
     tail_start,
 )
 
@@ -50,7 +49,7 @@ class Anthropic:
         loaded = load(body)
         raw = loaded.value
         if not isinstance(raw, dict):
-            return RequestReading(messages=(raw_message(body),) if body else (), errors=(_unread(loaded),))
+            return RequestReading(messages=(raw_message(body),) if body else (), errors=(unread(loaded),))
         errors: list[str] = []
         model, stream, tools = raw.get("model"), raw.get("stream"), raw.get("tools")
         known = set(_READ)
@@ -61,7 +60,7 @@ class Anthropic:
             model=model if isinstance(model, str) else "",
             stream=stream is True,
             system=read_content(raw.get("system")),
-            messages=tuple(_message(item, index, errors) for index, item in enumerate(_history(raw, errors))),
+            messages=tuple(read_messages(messages_of(raw, errors), 0, read_message, errors)),
             tools=tuple(_tool(item) for item in tools) if isinstance(tools, list) else (),
             params=rest(raw, *known),
             session_id=_session_id(raw.get("metadata")),
@@ -73,13 +72,15 @@ class Anthropic:
         loaded = load(body)
         raw = loaded.value
         if not isinstance(raw, dict):
-            return TurnReading(messages=((0, raw_message(body)),) if body else (), error=_unread(loaded))
+            return TurnReading(messages=((0, raw_message(body)),) if body else (), error=unread(loaded))
         errors: list[str] = []
-        history = _history(raw, errors)
-        start = tail_start([_role(item) for item in history])
-        messages = [(n, _message(item, n, errors)) for n, item in enumerate(history[start:], start)]
+        history = messages_of(raw, errors)
+        start = tail_start([role_of(item) for item in history])
+        messages = read_messages(history[start:], start, read_message, errors)
         model = raw.get("model")
-        return TurnReading(model if isinstance(model, str) else "", tuple(messages), "; ".join(errors))
+        return TurnReading(
+            model if isinstance(model, str) else "", tuple(enumerate(messages, start)), "; ".join(errors)
+        )
 
     def response_reader(self, status: int, content_type: str) -> ResponseReader:
         return SniffingReader(StreamReader, lambda body: read_whole(body, status))
@@ -107,7 +108,7 @@ def read_whole(body: bytes, status: int) -> ResponseReading:
         case {"input_tokens": int()} as raw:
             return ResponseReading(usage=read_usage(raw), complete=True, problems=loaded.problems)
         case _:
-            return _strange(body, status, loaded)
+            return strange_answer(body, status, loaded, "a message")
 
 
 def _whole_message(raw: dict[str, Json], problems: tuple[str, ...]) -> ResponseReading:
@@ -124,47 +125,9 @@ def _whole_message(raw: dict[str, Json], problems: tuple[str, ...]) -> ResponseR
     )
 
 
-def _strange(body: bytes, status: int, loaded: Loaded) -> ResponseReading:
-    message = raw_message(body)
-    if loaded.error is None:
-        message = Message("", (Unknown(loaded.value),))
-    error = None
-    if status >= 400:  # a gateway's page
-        error = ProviderError(f"http {status}", body[:500].decode("utf-8", "replace").strip())
-    problem = loaded.error or "not a message"
-    return ResponseReading(
-        message=message, error=error, complete=loaded.error is None, problems=(*loaded.problems, problem)
-    )
-
-
-def _history(raw: dict[str, Json], errors: list[str]) -> list[Json]:
-    history = raw.get("messages")
-    if isinstance(history, list):
-        return history
-    errors.append("messages is no list")
-    return [] if history is None else [history]
-
-
-def _message(raw: Json, index: int, errors: list[str]) -> Message:
-    message = read_message(raw)
-    if message is None:
-        errors.append(f"message {index} is none")
-        return Message("", (Unknown(raw),))
-    return message
-
-
-def _role(raw: Json) -> str:
-    role = raw.get("role") if isinstance(raw, dict) else None
-    return role if isinstance(role, str) else ""
-
-
 def _tool(raw: Json) -> ToolDecl:
     name = raw.get("name") if isinstance(raw, dict) else None
     return ToolDecl(name if isinstance(name, str) else "", raw)
-
-
-def _unread(loaded: Loaded) -> str:
-    return loaded.error or "the body is no JSON object"
 
 
 def _session_id(metadata: Json) -> str | None:

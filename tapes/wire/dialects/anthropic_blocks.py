@@ -6,9 +6,8 @@ whole: half of it under a known name would lose the other half.
 
 from __future__ import annotations
 
-import hashlib
-
 from tapes.wire.dialects.json_body import compact, count, load, mend, rest
+from tapes.wire.dialects.media import encoded
 from tapes.wire.turns import Block, Json, Media, Message, Text, Thinking, ToolCall, ToolResult, Unknown, Usage
 
 CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
@@ -118,10 +117,8 @@ def _media(raw: dict[str, Json], kind: str, source: dict[str, Json]) -> Media:
     extra = rest(raw, "type", "source")
     match source:
         case {"type": "base64", "data": str(data)}:
-            size = len(data) * 3 // 4 - data[-2:].count("=")
-            print_ = hashlib.blake2b(data.encode("utf-8", "replace"), digest_size=16).hexdigest()
             left = rest(source, "type", "media_type", "data")
-            return Media(kind, str(media_type or ""), size, "", print_, extra | ({"source": left} if left else {}))
+            return encoded(kind, str(media_type or ""), data, extra | ({"source": left} if left else {}))
         case {"url": str(where)} | {"file_id": str(where)}:
             return Media(kind, str(media_type or ""), 0, where, extra=extra | {"source": source})
         case {"type": "text", "data": str(data)}:  # it stays readable

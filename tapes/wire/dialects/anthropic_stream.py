@@ -11,13 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tapes.wire.dialects.anthropic_blocks import read_block, read_call, read_usage
-from tapes.wire.dialects.json_body import NO_UNICODE, joined, load, mend, mend_value, rest
-from tapes.wire.events import SLICE, Event, EventDecoder
+from tapes.wire.dialects.json_body import joined, mend, mend_value, rest
+from tapes.wire.dialects.json_stream import JsonStream
+from tapes.wire.events import EventDecoder
 from tapes.wire.turns import Block, Json, Message, ProviderError, ResponseReading, ToolCall
-
-MAX_EVENTS = 500_000
-"""An event costs some 10 µs to read, and no model says this much in one answer."""
-MAX_PROBLEMS = 50
 
 _READ = {
     "text_delta": "text",
@@ -51,12 +48,11 @@ class _Open:
     closed: bool = False
 
 
-class StreamReader:
+class StreamReader(JsonStream):
     """A ResponseReader for `text/event-stream`."""
 
     def __init__(self) -> None:
-        self._events = EventDecoder()
-        self._left = MAX_EVENTS
+        super().__init__(EventDecoder())
         self._message: dict[str, Json] = {}
         self._begun = self._stopped = False
         self._usage: dict[str, Json] = {}
@@ -65,57 +61,32 @@ class StreamReader:
         self._error: ProviderError | None = None
         self._request_id = ""
         self._extra: dict[str, Json] = {}
-        self._aside: dict[str, list[Json]] = {}
-        self._problems: list[str] = []
 
-    def feed(self, data: bytes) -> None:
-        for at in range(0, len(data), SLICE):
-            if self._left > 0:
-                for event in self._events.feed(data[at : at + SLICE]):
-                    self._take(event)
-
-    def finish(self) -> ResponseReading:
-        for event in self._events.finish():
-            self._take(event)
+    def read(self) -> ResponseReading:
         open_blocks = [n for n, block in enumerate(self._blocks) if not block.closed]
         if open_blocks and not self._stopped:
-            self._problem(f"the stream ended inside block {open_blocks[-1]}")
+            self.problem(f"the stream ended inside block {open_blocks[-1]}")
         content = tuple(self._block(block) for block in self._blocks)
-        aside: dict[str, Json] = {name: list(values) for name, values in self._aside.items()}
-        extra = self._mended(rest(self._message, *_OWN) | self._extra | aside)
+        extra = self.mended(rest(self._message, *_OWN) | self._extra | self.aside())
         stop = self._message.get("stop_reason")
         return ResponseReading(
             model=self._word("model"),
             id=self._word("id"),
             message=Message(self._word("role") or "assistant", content) if self._begun or content else None,
             stop_reason=mend(stop) if isinstance(stop, str) else None,
-            usage=read_usage(self._mended(self._usage)) if self._usage else None,
+            usage=read_usage(self.mended(self._usage)) if self._usage else None,
             error=self._error,
             complete=self._stopped,
             request_id=self._request_id,
-            problems=tuple(dict.fromkeys(self._problems)),
+            problems=tuple(self._problems),
             extra=extra,
         )
 
-    def _take(self, event: Event) -> None:
-        self._left -= 1
-        if self._left <= 0:
-            self._problem(f"more than {MAX_EVENTS} events: the rest was not read")
-            return
-        loaded = load(event.data, mended=False)
-        value = loaded.value
-        if not isinstance(value, dict):
-            where = "the last event" if not event.terminated else f"the event at byte {event.start}"
-            self._problem(f"{where}: {event.error or loaded.error or 'no object'}")
-            self._keep("unreadable_events", event.data)
-            return
-        for problem in loaded.problems:
-            self._problem(problem)
+    def take(self, kind: str, value: dict[str, Json]) -> None:
         if self._stopped:
-            self._problem("events after the end")
-        kind = value.get("type", event.event)
-        if not self._known(str(kind), value):
-            self._keep("unknown_events", value)
+            self.problem("events after the end")
+        if not self._known(str(value.get("type", kind)), value):
+            self.keep("unknown_events", value)
 
     def _known(self, kind: str, value: dict[str, Json]) -> bool:
         match kind:
@@ -142,13 +113,13 @@ class StreamReader:
                 return False
         left = rest(value, "type", *_FIELDS.get(kind, ()))
         if any(self._extra.get(name, field) != field for name, field in left.items()):
-            self._keep("unknown_events", value)
+            self.keep("unknown_events", value)
         self._extra |= left
         return True
 
     def _start(self, message: dict[str, Json]) -> None:
         if self._begun:
-            self._problem("a second message_start")
+            self.problem("a second message_start")
         self._begun = True
         self._message |= message
         self._merge_usage(message.get("usage"))
@@ -161,13 +132,13 @@ class StreamReader:
         self._blocks.append(block)
         if isinstance(index, int):
             if index in self._by_index:
-                self._problem(f"block {index} begins twice")
+                self.problem(f"block {index} begins twice")
             self._by_index[index] = block
 
     def _delta(self, index: Json, delta: dict[str, Json]) -> bool:
         block = self._at(index)
         if block is None:
-            self._problem("a delta for a block that has not begun")
+            self.problem("a delta for a block that has not begun")
             return False
         kind = str(delta.get("type"))
         name = _READ.get(kind, "")
@@ -195,7 +166,7 @@ class StreamReader:
             raw["citations"] = [*(listed if isinstance(listed, list) else []), *block.citations]
         if block.unknown:
             raw["unknown_deltas"] = block.unknown
-        raw = self._mended(raw)
+        raw = self.mended(raw)
         if isinstance(read_block(raw), ToolCall):
             return read_call(raw, streamed, closed=block.closed)
         return read_block(raw | {"partial_json": mend(streamed)} if streamed else raw)
@@ -211,20 +182,6 @@ class StreamReader:
     def _word(self, name: str) -> str:
         value = self._message.get(name)
         return mend(value) if isinstance(value, str) else ""
-
-    def _mended(self, raw: dict[str, Json]) -> dict[str, Json]:
-        value = mend_value(raw)
-        assert isinstance(value, dict)
-        if value is not raw:
-            self._problem(NO_UNICODE)
-        return value
-
-    def _keep(self, name: str, value: Json) -> None:
-        self._aside.setdefault(name, []).append(value)
-
-    def _problem(self, text: str) -> None:
-        if len(self._problems) < MAX_PROBLEMS:
-            self._problems.append(text)
 
 
 def read_error(raw: Json) -> ProviderError:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from tapes.wire.dialects.json_body import mend
-from tapes.wire.turns import Message, RequestReading, ResponseReading, TurnReading, Unknown
+from tapes.wire.dialects.json_body import Loaded, mend
+from tapes.wire.turns import Message, ProviderError, RequestReading, ResponseReading, TurnReading, Unknown
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -61,3 +61,18 @@ class Dialect(Protocol):
 def raw_message(body: bytes) -> Message:
     """A body that can not be read, as its text."""
     return Message("", (Unknown(mend(body.decode("utf-8", "surrogateescape"))),))
+
+
+def unread(loaded: Loaded) -> str:
+    """Why a body gave no JSON object."""
+    return loaded.error or "the body is no JSON object"
+
+
+def strange_answer(body: bytes, status: int, loaded: Loaded, wanted: str) -> ResponseReading:
+    """An answer that is none of the protocol's: as it is, and where the status says so an error (a gateway's page)."""
+    message = raw_message(body) if loaded.error is not None else Message("", (Unknown(loaded.value),))
+    error = None
+    if status >= 400:
+        error = ProviderError(f"http {status}", body[:500].decode("utf-8", "replace").strip())
+    problems = (*loaded.problems, loaded.error or f"not {wanted}")
+    return ResponseReading(message=message, error=error, complete=loaded.error is None, problems=problems)

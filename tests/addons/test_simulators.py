@@ -3,8 +3,7 @@
 import asyncio
 import gzip
 import json
-import os
-import random
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -13,58 +12,19 @@ from typing import Any
 import httpx
 import pytest
 import zstandard
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from simulation import FAST, TWO_TURNS, environment, run_agent, script, with_fault
 from tapes_addons.simulators import http1
-from tapes_addons.simulators.agent_wire import apply, events
+from tapes_addons.simulators.clients.anthropic import AnthropicReader
+from tapes_addons.simulators.clients.framing import event_data
 from tapes_addons.simulators.demo import PROMPT, SCRIPT, demo_project
-from tapes_addons.simulators.encode import CODINGS, Encoder, decode
+from tapes_addons.simulators.encode import CODINGS, decode
 from tapes_addons.simulators.growing import growing_session
 from tapes_addons.simulators.process import provider_process
 from tapes_addons.simulators.provider import Provider
 from tapes_addons.simulators.script import load_script, read_script
 
 ENCODINGS = ["", *CODINGS, "gzip, br", "zstd, deflate"]
-FAST: dict[str, Any] = {"first_ms": 0, "gap_ms": 0}
-TWO_TURNS = [
-    {"thinking": "Häßlich —\u2028 but short.", "tools": [{"tool": "bash", "input": {"command": "echo one"}}]},
-    {"text": "Done, all of it: " + "word " * 40},
-]
-
-
-def script(turns: list[dict[str, Any]], **others: list[dict[str, Any]]) -> Any:
-    return read_script({"scripts": {"main": turns, **others}, "pace": FAST})
-
-
-def with_fault(**faults: Any) -> Any:
-    return script([{**TWO_TURNS[0], "faults": faults}, TWO_TURNS[1]])
-
-
-async def run_agent(url: str, cwd: Path, *options: str, prompt: str = "Go.", **env: str) -> tuple[int, str]:
-    clean = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
-    process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-m",
-            "tapes_addons.simulators.agent",
-            prompt,
-            "--fast",
-            "--cwd",
-            str(cwd),
-            *options,
-        ),
-        env={**clean, "ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "no-key", **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said, _ = await asyncio.wait_for(process.communicate(), 60)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, said.decode()
 
 
 def client(provider: Provider, **options: Any) -> httpx.AsyncClient:
@@ -95,12 +55,16 @@ async def receive(provider: Provider, **fields: Any) -> tuple[int, bytes, bool]:
 
 
 @pytest.mark.parametrize(("name", "statuses"), [("demo-a", [200] * 6), ("demo-b", [200] * 4 + [529] + [200] * 3)])
-async def test_each_demo_run_ends_with_a_mended_project(name: str, statuses: list[int], tmp_path: Path) -> None:
+def test_each_demo_run_ends_with_a_mended_project(name: str, statuses: list[int], tmp_path: Path) -> None:
     demo_project(tmp_path / "project")
     (tmp_path / "fast.json").write_text(json.dumps({**json.loads(SCRIPT.read_text()), "pace": FAST}))
-    with provider_process(tmp_path / "fast.json", "--truth", str(tmp_path / "truth")) as ports:
-        url = f"http://127.0.0.1:{ports['http']}"
-        status, said = await run_agent(url, tmp_path / "project", "--script", name, prompt=PROMPT)
+    command = [sys.executable, "-m", "tapes_addons.simulators.agent", PROMPT, "--fast", "--script", name]
+    with (
+        provider_process(tmp_path / "fast.json", "--truth", str(tmp_path / "truth")) as ports,
+        environment(ANTHROPIC_BASE_URL=f"http://127.0.0.1:{ports['http']}"),
+    ):
+        done = subprocess.run(command, cwd=tmp_path / "project", capture_output=True, timeout=60, check=False)
+    status, said = done.returncode, done.stdout.decode() + done.stderr.decode()
     assert status == 0, said
     assert said.count("Exit code 1") == (1 if name == "demo-a" else 2)
     assert "net >= FREE_FROM" in (tmp_path / "project" / "prices.py").read_text()
@@ -144,14 +108,6 @@ async def test_a_client_that_accepts_no_coding_gets_none() -> None:
     async with Provider(script(TWO_TURNS), encode="br") as provider, client(provider) as http:
         response = await http.post("/v1/messages", json=asks(), headers={"accept-encoding": "gzip;q=1.0"})
     assert "content-encoding" not in response.headers
-
-
-@given(st.lists(st.binary(max_size=200), max_size=8), st.lists(st.sampled_from(CODINGS), max_size=3))
-@settings(max_examples=60)
-def test_a_stack_of_codings_can_be_undone(data: list[bytes], names: list[str]) -> None:
-    encoder = Encoder(names)
-    wire = b"".join(map(encoder.feed, data)) + encoder.end()
-    assert decode(wire, ", ".join(names)) == b"".join(data)
 
 
 @pytest.mark.parametrize("encode", ["gzip", "br", "zstd", "gzip, br"])
@@ -220,7 +176,7 @@ async def test_an_error_event_ends_the_stream_in_good_order() -> None:
     async with Provider(with_fault(sse_error={"after": 3})) as provider:
         status, received, ended = await receive(provider)
     assert (status, ended, received.count(b"\n\n")) == (200, True, 4)
-    assert list(events([received.decode()]))[-1]["error"]["type"] == "overloaded_error"
+    assert json.loads(list(event_data([received.decode()]))[-1])["error"]["type"] == "overloaded_error"
 
 
 async def test_a_response_left_open_is_whole_before_the_agent_hangs_up(tmp_path: Path) -> None:
@@ -360,53 +316,13 @@ async def test_request_bodies_may_be_coded_and_chunked(coding: str, code: Any) -
         assert refused.status_code == 400
 
 
-@given(st.binary(max_size=300), st.integers(0, 2**32))
-@settings(max_examples=60)
-def test_a_request_is_the_same_however_it_was_chunked(body: bytes, seed: int) -> None:
-    rng, rest, chunks = random.Random(seed), body, b""
-    while rest:
-        size = rng.randint(1, len(rest))
-        chunks += b"%X;note=x\r\n%s\r\n" % (size, rest[:size])
-        rest = rest[size:]
-    head = b"POST /v1/messages?beta=true HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n"
-    whole = head % (b"Content-Length: %d" % len(body)) + body
-    chunked = head % b"transfer-encoding: chunked" + chunks + b"0\r\nTrailer: x\r\n\r\n"
-    for data in (whole, chunked):
-        request = asyncio.run(_read(data, rng))
-        assert request
-        assert (request.path, request.body) == ("/v1/messages", body)
-
-
-async def _read(data: bytes, rng: random.Random) -> http1.Request | None:
-    reader = asyncio.StreamReader(limit=http1.HEAD_LIMIT)
-    while data:
-        size = rng.randint(1, len(data))
-        reader.feed_data(data[:size])
-        data = data[size:]
-    reader.feed_eof()
-    return await http1.read_request(reader, None)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"GET /\r\n\r\n",
-        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
-        b"GET / HTTP",
-        b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nx",
-    ],
-)
-async def test_what_is_not_a_request_is_refused(data: bytes) -> None:
-    with pytest.raises(http1.Malformed):
-        await _read(data, random.Random(0))
-
-
 @pytest.mark.parametrize(
     ("value", "complaint"),
     [
         ([{"txet": "x"}], r"main\[0\]: unknown field 'txet'"),
         ([{"tools": [{"tool": "bash"}]}], r"main\[0\]\.tools\[0\]: .*input"),
         ([{"faults": {"drop": {"when": 1}}}], r"main\[0\]\.faults\.drop: unknown field 'when'"),
+        ([{}, {"faults": {"refuse": {}}}], "main: .*`refuse` belongs in the first"),
         ({"scripts": {"a_b": []}}, "a_b"),
         ({"scripts": {}}, "at least one"),
     ],
@@ -421,12 +337,11 @@ def test_a_growing_session_repeats_what_was_answered() -> None:
     assert turns == list(growing_session(12, seed=3))
     assert turns != list(growing_session(12, seed=4))
     for (_, response), (request, _) in pairwise(turns):
-        message: dict[str, Any] | None = None
-        for event in events([response.decode()]):
-            message = apply(message, event)
-        assert message
-        assert message["done"]
-        assert json.loads(request)["messages"][-2]["content"] == message["content"]
+        reader = AnthropicReader()
+        for data in event_data([response.decode()]):
+            reader.feed(data)
+        assert reader.done
+        assert json.loads(request)["messages"][-2]["content"] == reader.whole["content"]
     sizes = [len(request) for request, _ in turns]
     assert sizes == sorted(sizes)
     assert 45_000 < sizes[0] < 60_000

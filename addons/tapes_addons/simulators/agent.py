@@ -2,9 +2,9 @@
 
     python -m tapes_addons.simulators.agent "check.py fails. Find out why and fix it."
 
-It sends its whole history on every turn with a cache mark that moves along, runs commands for real (those
-of one turn at the same time), retries with the same bytes, and gives a task to a nested conversation. Exit
-status: 0 when the model said it was done, 1 otherwise.
+It speaks any of the APIs (--dialect), keeps the history as that API's agents do, runs commands for real
+(those of one turn at the same time), retries with the same bytes, and gives a task to a nested conversation.
+Exit status: 0 when the model said it was done, 1 otherwise.
 """
 
 from __future__ import annotations
@@ -14,12 +14,19 @@ import os
 import sys
 import threading
 import uuid
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapes_addons.simulators.agent_tools import DECLARED, Json, Result, run_tool
-from tapes_addons.simulators.agent_wire import CallFailed, Wire
+from tapes_addons.simulators.agent_tools import Result, run_tool
+from tapes_addons.simulators.agent_wire import CallFailed, Channel, HttpWire, Manner, Wire
+from tapes_addons.simulators.clients.anthropic import Anthropic
+from tapes_addons.simulators.clients.base import Dialect, Said, Setting, Use
+from tapes_addons.simulators.clients.gemini import Gemini
+from tapes_addons.simulators.clients.ollama import Ollama
+from tapes_addons.simulators.clients.openai_chat import OpenaiChat
+from tapes_addons.simulators.clients.openai_responses import OpenaiResponses
 from tapes_addons.simulators.script import SCRIPT_HEADER
 
 USER_AGENT = "tapes-demo-agent/1.0"
@@ -46,63 +53,47 @@ class Agent:
     """What every conversation of a launch shares."""
 
     wire: Wire
+    dialect: Dialect
+    setting: Setting
     cwd: Path
-    model: str
-    session: str
     max_turns: int
+    ids: bool = True
 
     def talk(self, prompt: str, agent_id: str = "") -> Result:
         """One conversation from a prompt to the model's last word; an error when it did not end by itself."""
-        indent = "  │ " if agent_id else ""
-        headers = {AGENT_HEADER: agent_id} if agent_id else {}
-        messages: list[Json] = [{"role": "user", "content": [{"type": "text", "text": prompt}]}]
+        channel = self.wire.channel({AGENT_HEADER: agent_id} if agent_id and self.ids else {})
+        try:
+            return self._talk(channel, prompt, "  │ " if agent_id else "")
+        except CallFailed as error:
+            return Result(str(error), is_error=True)
+        finally:
+            channel.close()
+
+    def _talk(self, channel: Channel, prompt: str, indent: str) -> Result:
+        """Raises CallFailed."""
+        history = self.dialect.begin(self.setting, prompt)
         for _ in range(self.max_turns):
-            try:
-                message = self.wire.ask(self._request(messages), headers)
-            except CallFailed as error:
-                return Result(str(error), is_error=True)
-            show(message, indent)
-            messages.append({"role": "assistant", "content": message["content"]})
-            if message["stop_reason"] != "tool_use":
-                said = [block["text"] for block in message["content"] if block["type"] == "text"]
-                return Result("\n".join(said), is_error=message["stop_reason"] != "end_turn")
-            messages.append({"role": "user", "content": self._run(message["content"], indent)})
+            whole = channel.ask(history)
+            said = self.dialect.said(whole)
+            show(said, indent)
+            if not said.uses:
+                return Result(said.stop or said.text, is_error=bool(said.stop))
+            history += self.dialect.answer(whole)
+            history += self.dialect.results(self._run(said.uses, indent))
         return Result(f"not done after {self.max_turns} turns", is_error=True)
 
-    def _request(self, messages: list[Json]) -> Json:
-        """The whole conversation; the cache mark goes on a copy, so that it moves on instead of piling up."""
-        *earlier, last = messages
-        *blocks, tail = last["content"]
-        marked = {**last, "content": [*blocks, {**tail, "cache_control": {"type": "ephemeral"}}]}
-        place = {
-            "type": "text",
-            "text": f"Working directory: {self.cwd}",
-            "cache_control": {"type": "ephemeral"},
-        }
-        return {
-            "model": self.model,
-            "max_tokens": 8192,
-            "stream": True,
-            "thinking": {"type": "enabled", "budget_tokens": 4096},
-            "metadata": {"user_id": self.session},
-            "system": [{"type": "text", "text": SYSTEM}, place],
-            "tools": DECLARED,
-            "messages": [*earlier, marked],
-        }
+    def _run(self, uses: tuple[Use, ...], indent: str) -> list[tuple[Use, Result]]:
+        with ThreadPoolExecutor(len(uses)) as pool:
+            results = list(pool.map(lambda use: self._call(use, indent), uses))
+        return list(zip(uses, results, strict=True))
 
-    def _run(self, content: list[Json], indent: str) -> list[Json]:
-        calls = [block for block in content if block["type"] == "tool_use"]
-        with ThreadPoolExecutor(len(calls)) as pool:
-            results = list(pool.map(lambda call: self._call(call, indent), calls))
-        return [_result_block(call, result) for call, result in zip(calls, results, strict=True)]
-
-    def _call(self, call: Json, indent: str) -> Result:
-        result = run_tool(call["name"], call["input"], self.cwd, self._task)
+    def _call(self, use: Use, indent: str) -> Result:
+        result = run_tool(use.name, use.input, self.cwd, self._task)
         lines = result.text.splitlines()
         shown = [f"  {line}" for line in lines[:SHOWN_LINES]]
         if len(lines) > SHOWN_LINES:
             shown.append(f"  … {len(lines) - SHOWN_LINES} more lines")
-        say("\n".join([title(call), *shown]), indent)
+        say("\n".join([title(use), *shown]), indent)
         return result
 
     def _task(self, prompt: str) -> Result:
@@ -111,58 +102,100 @@ class Agent:
         return Result(f"{result.text}\nagentId: {agent_id}", result.is_error)
 
 
-def _result_block(call: Json, result: Result) -> Json:
-    block = {"type": "tool_result", "tool_use_id": call["id"], "content": result.text}
-    return {**block, "is_error": True} if result.is_error else block
+def title(use: Use) -> str:
+    if use.name == "bash":
+        return f"$ {use.input.get('command')}"
+    return f"● {use.name} {next(iter(use.input.values()), '')}"
 
 
-def title(call: Json) -> str:
-    given = call["input"]
-    return (
-        f"$ {given.get('command')}" if call["name"] == "bash" else f"● {call['name']} {next(iter(given.values()), '')}"
-    )
+def show(said: Said, indent: str) -> None:
+    if said.thinking:
+        say(f"✻ {said.thinking}", indent)
+    say(said.text, indent)
 
 
-def show(message: Json, indent: str) -> None:
-    for block in message["content"]:
-        if block["type"] == "thinking":
-            say(f"✻ {block['thinking']}", indent)
-        elif block["type"] == "text":
-            say(block["text"], indent)
+SOCKET = "openai-websocket"
+DIALECTS: dict[str, Callable[[], Dialect]] = {
+    "anthropic": Anthropic,
+    "openai-chat": OpenaiChat,
+    "openai-responses": OpenaiResponses,
+    SOCKET: OpenaiResponses,
+    "gemini": Gemini,
+    "gemini-array": lambda: Gemini(array=True),
+    "ollama": Ollama,
+}
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="tapes_addons.simulators.agent", description="A small scripted coding agent.")
     made.add_argument("prompt")
+    made.add_argument("--dialect", choices=DIALECTS, default="anthropic", help="the API it speaks")
+    made.add_argument("--base-url", default="", help="where the API is; else its SDKs' variable, else the real host")
+    made.add_argument("--no-stream", action="store_true", help="ask for whole answers")
+    made.add_argument("--code-mode", action="store_true", help="Responses: one freeform tool, as Codex has it")
     made.add_argument("--cwd", type=Path, default=Path(), help="where it works")
-    made.add_argument("--model", default="claude-demo-1")
+    made.add_argument("--model", default="")
     made.add_argument("--max-turns", type=int, default=200)
     made.add_argument("--fast", action="store_true", help="hardly wait before a retry")
     made.add_argument("--hang-up", action="store_true", help="close the connection at a stream's last event")
     made.add_argument("--session", default="", help="the session id it sends; a new one when left out")
+    ids = "say in headers whose requests they are; the default is what real agents of the API do"
+    made.add_argument("--ids", action=argparse.BooleanOptionalAction, help=ids)
     made.add_argument("--script", default="", help=f"which script a scripted provider shall follow ({SCRIPT_HEADER})")
     return made
 
 
-def main(arguments: list[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+def make(options: argparse.Namespace, environ: Mapping[str, str]) -> Agent:
+    """The agent that the command line describes."""
+    dialect = DIALECTS[options.dialect]()
+    ids = dialect.has_ids if options.ids is None else options.ids
     session = options.session or str(uuid.uuid4())
+    cwd = options.cwd.resolve()
+    setting = Setting(
+        options.model or dialect.model,
+        SYSTEM,
+        f"Working directory: {cwd}",
+        session,
+        stream=not options.no_stream,
+        code_mode=options.code_mode,
+    )
     headers = {
         "user-agent": USER_AGENT,
-        "x-api-key": os.environ.get("ANTHROPIC_API_KEY", ""),
-        "anthropic-version": "2023-06-01",
-        "content-type": "application/json",
-        SESSION_HEADER: session,
+        **dialect.headers(environ.get(dialect.key_variable, "")),
+        **({SESSION_HEADER: session} if ids else {}),
         **({SCRIPT_HEADER: options.script} if options.script else {}),
     }
-    base_url = os.environ.get("ANTHROPIC_BASE_URL", "https://api.anthropic.com")
-    wire = Wire(base_url, headers, say, fast=options.fast, hang_up=options.hang_up)
-    agent = Agent(wire, options.cwd.resolve(), options.model, session, options.max_turns)
+    base_url = options.base_url or environ.get(dialect.variable) or dialect.base_url
+    base_url = base_url if "://" in base_url else f"http://{base_url}"  # OLLAMA_HOST is often a bare host:port
+    manner = Manner(say, options.fast, options.hang_up)
+    return Agent(
+        _wire(options.dialect, dialect, setting, base_url, headers, manner),
+        dialect,
+        setting,
+        cwd,
+        options.max_turns,
+        ids,
+    )
+
+
+def _wire(
+    name: str, dialect: Dialect, setting: Setting, base_url: str, headers: dict[str, str], manner: Manner
+) -> Wire:
+    if name == SOCKET and isinstance(dialect, OpenaiResponses):
+        from tapes_addons.simulators.agent_websocket import SocketWire  # only here is wsproto worth its loading
+
+        return SocketWire(dialect, setting, base_url, headers, manner)
+    return HttpWire(dialect, setting, base_url, headers, manner)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    agent = make(options, os.environ)
     say(f"> {options.prompt}")
     try:
         result = agent.talk(options.prompt)
     finally:
-        wire.close()
+        agent.wire.close()
     if result.is_error:
         say(f"✗ {result.text}")
     return 1 if result.is_error else 0

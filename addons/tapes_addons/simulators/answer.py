@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from typing import NoReturn
 
 from tapes_addons.simulators.encode import Encoder, codings
 from tapes_addons.simulators.http1 import LAST_CHUNK, Headers, chunk_bytes, head_bytes
 from tapes_addons.simulators.reply import Reply
-from tapes_addons.simulators.script import Pace
+from tapes_addons.simulators.script import DropFault, Pace
 from tapes_addons.simulators.truth import Exchange
 
 
@@ -82,21 +83,28 @@ class Answer:
         self.writer.write(wire)
 
     async def _drop_at(self, number: int, last: int = 0) -> None:
-        drop = self.faults.drop
-        if drop is None or number != min(drop.after, last):
-            return
-        await self.writer.drain()
-        if drop.rst:
-            linger = struct.pack("ii", 1, 0)  # close() then sends RST and forgets what is unsent
-            self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            self.writer.transport.abort()
-        raise Dropped
+        if self.faults.drop and number == min(self.faults.drop.after, last):
+            await cut(self.writer, self.faults.drop)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but no longer than there is somebody to wait for. Raises ConnectionResetError."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        while (left := until - loop.time()) > 0:
-            await asyncio.sleep(min(left, 0.02))
-            if self.reader.at_eof() or self.reader.exception():
-                raise ConnectionResetError("the client hung up")
+        await pause(self.reader, seconds)
+
+
+async def cut(writer: asyncio.StreamWriter, drop: DropFault) -> NoReturn:
+    """Everything written still arrives, unless the cut is a reset. Raises Dropped."""
+    await writer.drain()
+    if drop.rst:
+        linger = struct.pack("ii", 1, 0)  # close() then sends RST and forgets what is unsent
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+    raise Dropped
+
+
+async def pause(reader: asyncio.StreamReader, seconds: float) -> None:
+    """Wait, but no longer than there is somebody to wait for. Raises ConnectionResetError."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while (left := until - loop.time()) > 0:
+        await asyncio.sleep(min(left, 0.02))
+        if reader.at_eof() or reader.exception():
+            raise ConnectionResetError("the client hung up")

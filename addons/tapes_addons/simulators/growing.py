@@ -10,12 +10,10 @@ from __future__ import annotations
 import base64
 import random
 from collections.abc import Iterator
-from typing import Any
 
-from tapes_addons.simulators.anthropic import stream_events, usage
-from tapes_addons.simulators.reply import compact
+from tapes_addons.simulators.apis.anthropic import stream_events, usage
+from tapes_addons.simulators.reply import Json, compact
 
-Json = dict[str, Any]
 _WORDS = """
 the a of to in for with from that when each one every next last order price basket token stream
 record archive session reader writer chain hash piece node commit queue window signal socket header

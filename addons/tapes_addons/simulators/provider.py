@@ -19,16 +19,23 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
-from tapes_addons.simulators import anthropic
+from tapes_addons.simulators import websocket
 from tapes_addons.simulators.answer import Answer, Dropped
+from tapes_addons.simulators.apis import anthropic, gemini, ollama, openai, openai_chat, openai_responses
 from tapes_addons.simulators.encode import Encoder, codings
 from tapes_addons.simulators.http1 import HEAD_LIMIT, Malformed, Request, head_bytes, read_request
-from tapes_addons.simulators.reply import Api
+from tapes_addons.simulators.reply import Api, Reply
 from tapes_addons.simulators.script import Script, Stage, load_script
 from tapes_addons.simulators.tls import server_context
 from tapes_addons.simulators.truth import Exchange, write_exchange
 
-APIS: tuple[Api, ...] = (anthropic.answer,)
+APIS: tuple[Api, ...] = (
+    openai_chat.answer,
+    openai_responses.answer,
+    gemini.answer,
+    ollama.answer,
+    anthropic.answer,
+)
 """Asked in turn; the first that knows the path answers. Another API is one more file and one name here."""
 
 
@@ -110,16 +117,8 @@ class Provider:
         """One exchange; whether the connection can carry another."""
         exchange = Exchange(len(self.exchanges) + 1, request)
         self.exchanges.append(exchange)
-        reply = next(filter(None, (api(request, self.stage) for api in APIS)), None)
-        reply = reply or anthropic.error(request, 404, f"{request.method} {request.path}")
-        exchange.script, exchange.turn = reply.script, reply.turn
-        exchange.fault = ", ".join(
-            name
-            for name in ("error", "sse_error", "drop", "stall", "first_byte", "no_close")
-            if getattr(reply.faults, name)
-        )
         try:
-            await Answer(exchange, reply, self.encode, self.stage.script.pace, reader, writer).send()
+            await self._reply(exchange, reader, writer)
             exchange.end = "complete"
         except Dropped:
             exchange.end = "dropped"
@@ -131,7 +130,30 @@ class Provider:
         finally:
             if self.truth:
                 write_exchange(self.truth, exchange)
-        return exchange.end == "complete" and request.keep_alive
+        return exchange.end == "complete" and exchange.status != 101 and request.keep_alive
+
+    async def _reply(self, exchange: Exchange, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Raises Dropped, ConnectionError."""
+        request, reply = exchange.request, None
+        if websocket.wanted(request):
+            reply = websocket.refusal(request, self.stage)
+            if not reply:
+                return await websocket.Conversation(exchange, self.stage, reader, writer).serve()
+        reply = reply or _answer(request, self.stage)
+        exchange.script, exchange.turn, exchange.fault = reply.script, reply.turn, reply.faults.names
+        await Answer(exchange, reply, self.encode, self.stage.script.pace, reader, writer).send()
+        return None
+
+
+def _answer(request: Request, stage: Stage) -> Reply:
+    try:
+        request.content  # noqa: B018 (a body that cannot be decoded is refused here, once for every path)
+    except ValueError as problem:
+        return anthropic.error(request, 400, str(problem))
+    if request.method == "GET" and request.path.endswith("/models") and request.header("authorization"):
+        return openai.models(request)  # the same path as Anthropic's, where the key stands in a header of its own
+    reply = next(filter(None, (api(request, stage) for api in APIS)), None)
+    return reply or anthropic.error(request, 404, f"{request.method} {request.path}")
 
 
 async def serve(provider: Provider, max_seconds: float) -> None:

@@ -30,6 +30,7 @@ class Reply:
 
 
 Api = Callable[[Request, Stage], Reply | None]
+Json = dict[str, Any]
 
 
 def compact(value: Any) -> bytes:

@@ -57,6 +57,14 @@ class StallFault:
 
 
 @dataclass(frozen=True, slots=True)
+class RefuseFault:
+    """A WebSocket is refused, the first `times` times; only a script's first turn can say so."""
+
+    status: int = 426
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Faults:
     """What goes wrong in a turn; `first_byte` (a late head) and `no_close` (left open) are seconds."""
 
@@ -66,9 +74,14 @@ class Faults:
     stall: StallFault | None = None
     first_byte: float = 0.0
     no_close: float = 0.0
+    refuse: RefuseFault | None = None
+
+    @property
+    def names(self) -> str:
+        return ", ".join(field.name for field in fields(self) if getattr(self, field.name))
 
     def due(self, attempt: int) -> Faults:
-        """The faults that still apply at this attempt, counted from 0."""
+        """The faults of an answer that still apply at this attempt, counted from 0."""
 
         def kept[F: (ErrorFault, StreamErrorFault, DropFault, StallFault)](fault: F | None) -> F | None:
             return fault if fault and attempt < fault.times else None
@@ -136,6 +149,12 @@ class Stage:
         self.attempts[key] += 1
         return self.script.turn(name, index).faults.due(self.attempts[key] - 1)
 
+    def refusal(self, name: str, conversation: str) -> RefuseFault | None:
+        """Whether a WebSocket is refused now, before any turn is known; counts the attempt."""
+        refuse, key = self.script.turn(name, 0).faults.refuse, (name, -1, conversation)
+        self.attempts[key] += 1
+        return refuse if refuse and self.attempts[key] <= refuse.times else None
+
 
 def load_script(path: Path) -> Script:
     """Read a script file. Raises OSError, ValueError (what is wrong, and where)."""
@@ -157,10 +176,18 @@ def read_script(value: Any) -> Script:
     turns = {
         name: tuple(_turn(turn, f"{name}[{i}]") for i, turn in enumerate(found)) for name, found in scripts.items()
     }
+    if late := next((name for name, found in turns.items() if any(turn.faults.refuse for turn in found[1:])), ""):
+        raise ValueError(f"{late}: a WebSocket is refused before a turn is known, so `refuse` belongs in the first")
     return Script(turns, _fields(Pace, value.get("pace", {}), "pace"))
 
 
-_FAULTS = {"error": ErrorFault, "sse_error": StreamErrorFault, "drop": DropFault, "stall": StallFault}
+_FAULTS = {
+    "error": ErrorFault,
+    "sse_error": StreamErrorFault,
+    "drop": DropFault,
+    "stall": StallFault,
+    "refuse": RefuseFault,
+}
 
 
 def _turn(value: Any, where: str) -> Turn:

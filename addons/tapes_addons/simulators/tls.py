@@ -1,4 +1,4 @@
-"""A certificate for the simulator: self-signed, for loopback and the real host name, valid for a few days.
+"""A certificate for the simulator: self-signed, for loopback and the real host names, valid for a few days.
 
 It is its own root, marked so, because Python 3.13 checks chains strictly: a client that gets `cert.pem` as
 its bundle trusts this one server and nothing else.
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-HOSTS = ("localhost", "api.anthropic.com")
+HOSTS = ("localhost", "api.anthropic.com", "api.openai.com", "generativelanguage.googleapis.com", "ollama.com")
 
 
 def server_context(folder: Path) -> ssl.SSLContext:

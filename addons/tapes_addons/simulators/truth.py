@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,19 @@ class Chunk:
 
 
 @dataclass(slots=True)
+class Message:
+    """One WebSocket message. What the script made of it is told with the client's that asked for a turn."""
+
+    sender: str
+    """client or server"""
+    after_ns: int
+    text: str
+    script: str = ""
+    turn: int | None = None
+    fault: str = ""
+
+
+@dataclass(slots=True)
 class Exchange:
     """One request and its answer. `end`: complete · dropped · client went away · provider stopped."""
 
@@ -37,6 +51,10 @@ class Exchange:
     """0 until a head is sent, and for ever where the connection was cut before one."""
     headers: Headers = ()
     chunks: list[Chunk] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    """Both directions of a WebSocket in order; the client's are noted as they arrive."""
+    pongs: int = 0
+    """Answers to our pings."""
     script: str = ""
     turn: int | None = None
     fault: str = ""
@@ -55,6 +73,11 @@ class Exchange:
     def note(self, wire: bytes, plain: bytes) -> None:
         self.chunks.append(Chunk(time.monotonic_ns() - self.mono_ns, wire, plain))
 
+    def message(self, sender: str, text: str) -> Message:
+        """Note a message that has arrived, or is about to leave."""
+        self.messages.append(Message(sender, time.monotonic_ns() - self.mono_ns, text))
+        return self.messages[-1]
+
     def describe(self) -> dict[str, Any]:
         """Everything but the bodies, for NNNN.json; lengths and SHA-256 stand for them."""
         bodies = {"request": self.request.body, "response": self.response, "wire": self.wire}
@@ -71,17 +94,42 @@ class Exchange:
             "turn": self.turn,
             "fault": self.fault,
             "end": self.end,
+            "messages": len(self.messages),
+            "pongs": self.pongs,
             "length": {name: len(data) for name, data in bodies.items()},
             "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in bodies.items()},
         }
 
 
 def write_exchange(folder: Path, exchange: Exchange) -> None:
-    """NNNN.req (as sent), .resp (decoded), .wire (coded), and .json last: who sees it sees all four."""
+    """NNNN.req (as sent), .resp (decoded), .wire (coded), and .json last: who sees it sees all of them.
+
+    Of a WebSocket also NNNN.messages, one JSON line per message (the fields of Message, read_messages reads
+    them); its .req, .resp and .wire are empty.
+    """
     stem = f"{exchange.number:04d}"
     (folder / f"{stem}.req").write_bytes(exchange.request.body)
     (folder / f"{stem}.resp").write_bytes(exchange.response)
     (folder / f"{stem}.wire").write_bytes(exchange.wire)
+    if exchange.messages:
+        lines = (json.dumps(asdict(message)) + "\n" for message in exchange.messages)
+        (folder / f"{stem}.messages").write_text("".join(lines))
     unfinished = folder / f"{stem}.json.part"
     unfinished.write_text(json.dumps(exchange.describe(), indent=1))
     unfinished.replace(folder / f"{stem}.json")
+
+
+def read_messages(file: Path) -> list[Message]:
+    """What write_exchange wrote into a .messages file."""
+    return [Message(**json.loads(line)) for line in file.read_text().splitlines()]
+
+
+def turns(messages: Iterable[Message]) -> list[tuple[bytes, bytes]]:
+    """(the client's message, the server's up to the client's next one, joined by LF) per message of a client."""
+    found: list[tuple[str, list[str]]] = []
+    for message in messages:
+        if message.sender == "client":
+            found.append((message.text, []))
+        elif found:
+            found[-1][1].append(message.text)
+    return [(asked.encode(), "\n".join(said).encode()) for asked, said in found]

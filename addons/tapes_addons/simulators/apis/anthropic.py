@@ -1,8 +1,6 @@
 """Anthropic Messages, as its clients see it: JSON and event stream, count_tokens, models, telemetry.
 
-Sources: the public API reference (messages, streaming, errors) and what Claude Code sends. The model's
-place in the script comes from the tool_use ids in the history, `toolu_<script>_T<turn>N<n>_…`; a
-`[script:NAME]` in a user text starts another script, which is how a prompt (and so a subagent) chooses one.
+Sources: the public API reference (messages, streaming, errors) and what Claude Code sends.
 """
 
 from __future__ import annotations
@@ -10,25 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
+from tapes_addons.simulators.apis.cue import Cue, ModelSaid, Step, UserSaid, cue, pieces, place, started, used
 from tapes_addons.simulators.http1 import Headers, Request
-from tapes_addons.simulators.reply import Reply, compact, salt
-from tapes_addons.simulators.script import SCRIPT_HEADER, Stage, Turn
+from tapes_addons.simulators.reply import Json, Reply, compact, salt
+from tapes_addons.simulators.script import Stage
 
-Json = dict[str, Any]
-TOOL_ID = re.compile(r"toolu_([a-z0-9-]+)_T(\d+)N\d+_")
-CHOICE = re.compile(r"\[script:([a-z0-9-]+)\]")
-ALIASES = {
-    "bash": ("Bash",),
-    "read_file": ("Read",),
-    "write_file": ("Write",),
-    "edit_file": ("Edit",),
-    "task": ("Task", "Agent"),
-}
-"""Our abstract tools in other agents' words; inputs already carry the field names those agents use."""
 ERRORS = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -41,10 +28,6 @@ MODELS = ("claude-demo-1", "claude-demo-mini-1")
 
 
 def answer(request: Request, stage: Stage) -> Reply | None:
-    try:
-        request.content  # noqa: B018 (a body that cannot be decoded is refused here, once for every path)
-    except ValueError as problem:
-        return error(request, 400, str(problem))
     match request.method, request.path.rstrip("/"):
         case "POST", "/v1/messages":
             return _messages(request, stage)
@@ -75,64 +58,47 @@ def error(request: Request, status: int, message: str, retry_after: int | None =
 def _messages(request: Request, stage: Stage) -> Reply:
     try:
         asked = json.loads(request.content)
-        name, index = place(asked["messages"], request.header(SCRIPT_HEADER) or stage.script.default)
+        at = place(_steps(asked["messages"]), started(request, stage))
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         return error(request, 400, f"the request cannot be read: {problem}")
-    turn = stage.script.turn(name, index)
     declared = {tool.get("name", "") for tool in asked.get("tools", ())}
-    if turn.tools and not declared:  # a title or a probe beside the conversation: it may not use up a fault
-        turn, faults = Turn(text="OK"), Turn().faults
-    else:
-        faults = stage.faults(name, index, _conversation(request, asked))
-    known: dict[str, Any] = {"script": name, "turn": index, "faults": faults}
-    if faults.error:
-        status = faults.error.status
-        return error(request, status, ERRORS.get(status, "error"), faults.error.retry_after, **known)
-    message = _message(asked, _blocks(asked, turn, declared, f"{name}_T{index:03d}", salt(request)), salt(request))
+    schema = ((asked.get("output_config") or {}).get("format") or {}).get("schema")
+    told = cue(request, stage, at, declared, asked["messages"], schema)  # a retry may ask without `stream`
+    if fault := told.faults.error:
+        return error(request, fault.status, ERRORS.get(fault.status, "error"), fault.retry_after, **told.known)
+    message = _message(asked, _blocks(asked, told, declared), salt(request))
     if not asked.get("stream"):
-        return Reply((compact(message),), headers=_headers(request, "application/json"), **known)
+        return Reply((compact(message),), headers=_headers(request, "application/json"), **told.known)
     events = tuple(stream_events(message, stage.script.pace.chars))
-    if faults.sse_error:
-        events = (*events[: faults.sse_error.after], _sse("error", {"error": _OVERLOADED}))
-    return Reply(events, headers=_headers(request, "text/event-stream; charset=utf-8"), stream=True, **known)
+    if told.faults.sse_error:
+        events = (*events[: told.faults.sse_error.after], _sse("error", {"error": _OVERLOADED}))
+    return Reply(events, headers=_headers(request, "text/event-stream; charset=utf-8"), stream=True, **told.known)
 
 
 _OVERLOADED = {"type": "overloaded_error", "message": "Overloaded"}
 
 
-def place(messages: list[Json], start: str) -> tuple[str, int]:
-    """(script, turn) that a history asks for next. Raises KeyError, TypeError, AttributeError."""
-    name, index = start, 0
+def _steps(messages: list[Json]) -> Iterator[Step]:
+    """Raises KeyError, TypeError, AttributeError."""
     for message in messages:
         content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         if message["role"] == "assistant":
-            tags = [TOOL_ID.match(block["id"]) for block in blocks if block["type"] == "tool_use"]
-            name, index = next(((tag[1], int(tag[2]) + 1) for tag in tags if tag), (name, index + 1))
+            yield ModelSaid(tuple(block["id"] for block in blocks if block["type"] == "tool_use"))
         elif message["role"] == "user":
-            chosen = CHOICE.findall("\n".join(block["text"] for block in blocks if block["type"] == "text"))
-            if chosen:
-                name, index = chosen[-1], 0
-    return name, index
+            yield UserSaid("\n".join(block["text"] for block in blocks if block["type"] == "text"))
 
 
-def _conversation(request: Request, asked: Json) -> str:
-    """What a retry repeats, even one that asks without `stream`: the messages and who asks."""
-    who = [value for key, value in request.headers if "session" in key.lower() or "agent-id" in key.lower()]
-    return hashlib.sha256(compact([asked["messages"], who])).hexdigest()
-
-
-def _blocks(asked: Json, turn: Turn, declared: set[str], tag: str, unique: str) -> list[Json]:
-    blocks: list[Json] = []
+def _blocks(asked: Json, told: Cue, declared: set[str]) -> list[Json]:
+    turn, blocks = told.turn, list[Json]()
     if turn.thinking and asked.get("thinking", {}).get("type") in ("enabled", "adaptive"):
         signature = base64.b64encode(hashlib.sha512(turn.thinking.encode()).digest() * 4).decode()
         blocks.append({"type": "thinking", "thinking": turn.thinking, "signature": signature})
     if turn.text:
         blocks.append({"type": "text", "text": turn.text})
     for n, call in enumerate(turn.tools):
-        name = next((known for known in ALIASES.get(call.tool, ()) if known in declared), call.tool)
-        call_id = f"toolu_{tag}N{n}_{unique[:12]}"
-        blocks.append({"type": "tool_use", "id": call_id, "name": name, "input": dict(call.input)})
+        name, given = used(call, declared)
+        blocks.append({"type": "tool_use", "id": told.call_id("toolu", n), "name": name, "input": given})
     return blocks
 
 
@@ -192,20 +158,16 @@ def _deltas(block: Json, chars: int) -> tuple[Json, list[Json]]:
     """A block as its start announces it, and the deltas that fill it."""
     match block["type"]:
         case "thinking":
-            deltas = [{"type": "thinking_delta", "thinking": part} for part in _parts(block["thinking"], chars)]
+            deltas = [{"type": "thinking_delta", "thinking": part} for part in pieces(block["thinking"], chars)]
             deltas.append({"type": "signature_delta", "signature": block["signature"]})
             return {"type": "thinking", "thinking": "", "signature": ""}, deltas
         case "tool_use":
             written = json.dumps(block["input"], ensure_ascii=False)
-            parts = ["", *_parts(written, chars)]  # the real stream too begins with an empty piece
+            parts = ["", *pieces(written, chars)]  # the real stream too begins with an empty piece
             return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": part} for part in parts]
         case _:
-            deltas = [{"type": "text_delta", "text": part} for part in _parts(block["text"], chars)]
+            deltas = [{"type": "text_delta", "text": part} for part in pieces(block["text"], chars)]
             return {"type": "text", "text": ""}, deltas
-
-
-def _parts(text: str, size: int) -> Iterator[str]:
-    return (text[at : at + size] for at in range(0, len(text), size))
 
 
 def _sse(event: str, data: Json) -> bytes:

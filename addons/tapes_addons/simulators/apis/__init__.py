@@ -1,0 +1,1 @@
+"""The APIs the provider speaks, one file each: a request in, a Reply or None out (see reply.py)."""

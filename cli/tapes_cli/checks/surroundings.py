@@ -1,0 +1,103 @@
+"""What the user's environment asks for: proxies, base URLs, certificates, ports; and the libraries we stand on."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+
+from tapes.errors import TapesError, UsageError
+from tapes.wire import endpoints
+from tapes.wire.agents.base import BUNDLE_VARIABLES, EXTRA_CA_VARIABLES
+from tapes_addons.routes import UpstreamProxy, bypasses, no_proxy_entries
+from tapes_cli.checks.finding import Finding, bad, note, ok
+
+LIBRARIES = ("mitmproxy", "lmdb", "blake3", "zstandard", "cbor2")
+REACH_S = 2.0
+
+
+def libraries() -> Iterator[Finding]:
+    """The capture side's, by their installed versions."""
+    missing = []
+    versions = []
+    for name in LIBRARIES:
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        yield bad("libraries", f"not installed: {', '.join(missing)}", "install tapes again: pip install agent-tapes")
+    else:
+        yield ok("libraries", ", ".join(versions))
+
+
+def ports() -> Iterator[Finding]:
+    """Can a loopback port be had, and reached?"""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            address = server.getsockname()
+            with socket.create_connection(address, REACH_S):
+                yield ok("ports", "a loopback port can be opened and reached")
+    except OSError as error:
+        todo = "a firewall or sandbox is in the way of 127.0.0.1; allow it for this user"
+        yield bad("ports", f"no loopback port: {error}", todo)
+
+
+def proxy(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """The user's own proxy is chained; one that can not be chained or reached is in the way."""
+    try:
+        found = UpstreamProxy.of(environ)
+    except UsageError as error:
+        yield bad("proxy", str(error), error.hint)
+        return
+    if found is None:
+        yield ok("proxy", "you use none")
+    else:
+        where = f"{found.host}:{found.port}"
+        try:
+            socket.create_connection((found.host, found.port), REACH_S).close()
+        except OSError as error:
+            yield bad("proxy", f"your own, {where}, can not be reached: {error}", "agents will not reach models either")
+        else:
+            yield ok("proxy", f"your own, {where}, is reached and chained")
+    entries = no_proxy_entries(environ.get("no_proxy") or environ.get("NO_PROXY") or "")
+    covering = [e for e in entries if any(bypasses(e, h.replace("*", "x"), 443) for h in endpoints.MODEL_HOSTS)]
+    if covering:
+        yield note("NO_PROXY", f"{', '.join(covering)} covers model hosts: left out for launched agents")
+
+
+def variables(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Certificate variables must name files; base URLs make their hosts model hosts."""
+    for name in (*BUNDLE_VARIABLES, *EXTRA_CA_VARIABLES):
+        path = environ.get(name)
+        if path and not Path(path).is_file():
+            yield bad(name, f"{path} is no file", f"unset {name}, or name a file: programs fail on it without us, too")
+        elif path:
+            yield ok(name, f"{path} is merged with our certificate")
+    for name in sorted(environ):
+        if name.endswith(("_BASE_URL", "_API_BASE")) and environ[name]:
+            yield ok(name, f"{environ[name].partition('?')[0]} is treated as a model host")
+
+
+def configuration(home: Path) -> Iterator[Finding]:
+    """The user's config file, if there is one."""
+    from tapes_cli.config import load_config
+
+    try:
+        config = load_config(home)
+    except TapesError as error:
+        yield bad("configuration", str(error), error.hint)
+        return
+    if config.model_hosts or config.rows:
+        yield ok("configuration", f"{len(config.model_hosts)} model hosts, {len(config.rows)} endpoints of your own")
+    else:
+        yield ok("configuration", "no model hosts or endpoints of your own")
+
+
+def system() -> Iterator[Finding]:
+    """What this system lets us see."""
+    if Path("/proc/self/fd").is_dir():
+        yield ok("system", "an agent that connects past us is noticed")
+    else:
+        yield note("system", "an agent that connects past us can not be told from one that makes no call")

@@ -52,6 +52,8 @@ class Linker:
     """The tool events of one session so far. Only the writer's thread touches it."""
 
     uses: dict[str, _Use] = field(default_factory=dict)
+    _fresh: list[str] = field(default_factory=list)
+    """Uses whose record was a draft when last looked at: a draft holds on to its body and to all its parents."""
     _answered: set[str] = field(default_factory=set)
     _waiting: dict[str, None] = field(default_factory=dict)
     _nameless: dict[str, _Nameless] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class Linker:
         write: Callable[[str, dict[str, object], list[Digest | Draft]], Draft],
     ) -> None:
         """Write `event` unless this session has it already (every retry carries it again)."""
+        self._let_go()
         identifier = str(event.body["id"])
         if event.type == "tool.result":
             if identifier not in self._answered:
@@ -109,6 +112,15 @@ class Linker:
         self.uses[identifier] = use
         self._answered.discard(identifier)
         self._waiting[identifier] = None
+        self._fresh.append(identifier)
+
+    def _let_go(self) -> None:
+        """Keep the hashes of what has been committed, not the drafts."""
+        for identifier in self._fresh:
+            use = self.uses[identifier]
+            if isinstance(use.record, Draft) and use.record.hash is not None:
+                self.uses[identifier] = _Use(use.record.hash, use.what)
+        self._fresh = [id_ for id_ in self._fresh if isinstance(self.uses[id_].record, Draft)]
 
     def _given(self, identifier: str) -> None:
         self._answered.add(identifier)

@@ -88,6 +88,10 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
+    def expect(self, who: Who) -> None:
+        """Have a session for somebody, even if nothing of theirs ever happens. To be called before `start`."""
+        self._open(who)
+
     def put(self, happening: Happening, who: Who = LAUNCH) -> bool:
         """Queue a happening. False when it is lost, because the queue is full or its exchange was already refused."""
         size = weight(happening)

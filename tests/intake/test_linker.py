@@ -111,3 +111,15 @@ def test_an_adopted_session_knows_its_events_again() -> None:
     assert bench.linker.waiting() == ["a"]
     bench.result("a")
     assert bench.written[0][2][1] == blob_digest(b"record")
+
+
+def test_what_has_been_committed_is_kept_by_its_hash_alone() -> None:
+    bench = Bench()
+    for n in range(3):
+        bench.use(str(n), call(str(n)))
+        made = bench.linker.uses[str(n)].record
+        assert isinstance(made, Draft)
+        made.hash = blob_digest(str(n).encode())
+    bench.result("0")
+    kept = [use.record for use in bench.linker.uses.values()]
+    assert kept == [blob_digest(str(n).encode()) for n in range(3)]

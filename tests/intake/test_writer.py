@@ -13,7 +13,7 @@ from tapes.archive.summary import Summary
 from tapes.errors import ArchiveFull
 from tapes.intake.linker import Linker
 from tapes.intake.opening import Facts, adopt, open_session
-from tapes.intake.recording import Recording, Who
+from tapes.intake.recording import LAUNCH, Recording, Who
 from tapes.intake.split import Splitter
 from tapes.intake.writer import Writer
 from tapes.record.digest import Digest
@@ -86,6 +86,7 @@ class Desk:
     def _writer(self, summary: Summary, linker: Linker, queue_bytes: int) -> Writer:
         self.recording = Recording(Splitter(self.session, self.redactor), by_name("generic"), linker, summary)
         writer = Writer(self.archive, lambda who: self.recording, queue_bytes=queue_bytes, on_trouble=self.said.append)
+        writer.expect(LAUNCH)
         writer.start()
         return writer
 
@@ -305,3 +306,9 @@ def wait_for(true: Callable[[], object], seconds: float = 10) -> bool:
     while not true() and time.monotonic() < until:
         time.sleep(0.01)
     return bool(true())
+
+
+def test_a_run_in_which_nothing_happened_is_closed_all_the_same() -> None:
+    desk = Desk()
+    assert desk.writer.close({"status": 7}, 10)
+    assert desk.types() == ["session.open", "session.close"]

@@ -16,8 +16,11 @@ import lmdb
 
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes_addons.simulators.process import provider_process
+from tapes_addons.simulators.truth import read_messages, turns
 
 HOST = "api.anthropic.com"
+HOSTS = (HOST, "api.openai.com", "generativelanguage.googleapis.com", "127.0.0.1:11434")
+"""Where the scripted agent looks for its APIs."""
 KEY = "sk-ant-api03-test-key-0123456789"
 CLEARED = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -68,7 +71,8 @@ class Bench:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def route(self, *options: str) -> list[str]:
-        return ["run", "--map-host", f"{HOST}={self.provider_url}", *options, "--"]
+        mapped = [word for host in HOSTS for word in ("--map-host", f"{host}={self.provider_url}")]
+        return ["run", *mapped, *options, "--"]
 
     def agent(self, prompt: str = "Do the work.", *options: str) -> list[str]:
         return [sys.executable, "-m", "tapes_addons.simulators.agent", "--fast", *options, prompt]
@@ -78,12 +82,14 @@ class Bench:
         return self.tapes(*self.route(*options), *(agent or self.agent()), timeout=timeout)
 
     def said(self, path_part: str = "/v1/messages") -> list[tuple[bytes, bytes]]:
-        """What the provider received and answered, in its own words."""
+        """What the provider received and answered, in its own words; a WebSocket turn for turn, after its handshake."""
         found = []
         for file in sorted(self.truth.glob("*.json")):
             about = json.loads(file.read_text())
             if path_part in about["target"]:
                 found.append((file.with_suffix(".req").read_bytes(), file.with_suffix(".resp").read_bytes()))
+                if file.with_suffix(".messages").exists():
+                    found += turns(read_messages(file.with_suffix(".messages")))
         return found
 
     def kept(self, ref: str = "@") -> list[tuple[bytes, bytes]]:

@@ -18,7 +18,8 @@ import base64
 import binascii
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from mitmproxy import connection, ctx, http, tcp, tls
 from mitmproxy.proxy import layer
@@ -29,7 +30,7 @@ from tapes.wire import endpoints
 from tapes.wire.exchange import Arrived, Egress, Happening, Moment, PassedBy
 from tapes_addons import flow as flows
 from tapes_addons import refusal
-from tapes_addons.routes import HostMap, Target, UpstreamProxy, is_loopback
+from tapes_addons.routes import HostMap, Target, UpstreamProxy, choose_base, is_loopback
 
 KEY, STORED, PLAIN = "tapes.key", "tapes.stored", "tapes.plain"
 WHO, SOCKET = "tapes.who", "tapes.socket"
@@ -42,12 +43,16 @@ class Config:
     own_port: int
     host_map: HostMap
     model_hosts: tuple[str, ...] = ()
-    base_url: Target | None = None
-    """What our own address stands for on the base-URL route."""
+    rows: tuple[endpoints.Row, ...] = ()
+    """The user's own endpoints."""
+    base_urls: Mapping[str, Target] = field(default_factory=dict)
+    """What each path prefix of our own address stands for on the base-URL route."""
     proxy: UpstreamProxy | None = None
     all_paths: bool = False
     confirm: Callable[[], Awaitable[str]] | None = None
     """--strict: waits until the request is safe; a reason when it is not."""
+    network: bool = False
+    """Other machines may reach us too, by names of ours that we do not know."""
     whose: Callable[[Mapping[str, str], str], Who] = lambda headers, user: LAUNCH
     """Whose session a request belongs to, by its headers (names in lower case) and the user name in the proxy URL."""
 
@@ -93,26 +98,31 @@ class Capture:
         request = flow.request
         # Meant for us (plain http sends it with the request itself): it names a session and must not travel on.
         user = user_name(request.headers.pop("proxy-authorization", ""))
+        ours = self._is_ours(flow)
+        if ours:
+            user, request.path = named_in(request.path)
         if user:
             self._users[flow.client_conn.id] = user
         flow.metadata[WHO] = self._whose(flow.client_conn, {k.lower(): v for k, v in request.headers.items()})
         route = "proxy"
-        if self._is_ours(request.host, request.port):
-            if self._config.base_url is None:
+        if ours:
+            chosen = choose_base(self._config.base_urls, request.path)
+            if chosen is None:
                 flow.response = http.Response.make(
                     421, b"tapes: this is a proxy; set it as HTTPS_PROXY\n", {"content-type": "text/plain"}
                 )
                 return
             route = "base-url"
-            self._send_to(flow, self._config.base_url)
-            request.headers["host"] = self._config.base_url.authority
+            base, request.path = chosen
+            self._send_to(flow, base)
+            request.headers["host"] = base.authority
         url, host, port = request.url, request.host, request.port
         decrypted = route == "base-url" or endpoints.is_model_host(host, port, self._config.model_hosts)
         if not decrypted:
             self._pass_plain(flow)
             return
         path = request.path.partition("?")[0]
-        endpoint = endpoints.classify(request.method, host, path, self._config.model_hosts)
+        endpoint = endpoints.classify(request.method, host, path, self._config.model_hosts, self._config.rows)
         mapped = self._config.host_map.find(host, port)
         if mapped is not None:
             self._send_to(flow, mapped)
@@ -121,8 +131,10 @@ class Capture:
         if endpoint.cls is not None or self._config.all_paths:
             flow.metadata[STORED] = (url, endpoint, route, request.url if mapped else "")
 
-    def _is_ours(self, host: str, port: int) -> bool:
-        return port == self._config.own_port and is_loopback(host)
+    def _is_ours(self, flow: http.HTTPFlow) -> bool:
+        if flow.request.port != self._config.own_port:
+            return False
+        return is_loopback(flow.request.host) or (self._config.network and not flow.client_conn.tls)
 
     @staticmethod
     def _send_to(flow: http.HTTPFlow, target: Target) -> None:
@@ -302,6 +314,15 @@ class Capture:
         for pipe in self._pipes.values():
             self._egress(pipe, "tunnel", "")
         self._pipes.clear()
+
+
+def named_in(path: str) -> tuple[str, str]:
+    """The session's name in a path of our own address (`/~NAME/openai/…`, for a base URL has no user), and the path
+    without it."""
+    if not path.startswith("/~"):
+        return "", path
+    name, _, rest = path[2:].partition("/")
+    return unquote(name), f"/{rest}"
 
 
 def user_name(authorization: str) -> str:

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tapes_addons.plan import Plan
+from tapes_addons.no_call import explain
+from tapes_addons.plan import OWN_URL, Plan
 
 BACKLOG = 1024
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -133,7 +134,7 @@ class Launcher:
         if self.plan.banner:
             say(self.plan.banner)
         try:
-            self.agent = subprocess.Popen(self.plan.argv, env=self._environment())
+            self.agent = subprocess.Popen(self._words(), env=self._environment())
         except OSError as error:
             status = NOT_FOUND if isinstance(error, FileNotFoundError) else COULD_NOT_RUN
             say(f"cannot run {self.plan.argv[0]}: {error.strerror}")
@@ -152,9 +153,15 @@ class Launcher:
 
     # -- the agent
 
+    def _own(self, text: str) -> str:
+        return text.replace(OWN_URL, OWN_URL.format(port=self.listener.getsockname()[1]))
+
     def _environment(self) -> dict[str, str]:
-        port = str(self.listener.getsockname()[1])
-        return os.environ | {k: v.replace("{port}", port) for k, v in self.plan.environment.items()}
+        return os.environ | {name: self._own(value) for name, value in self.plan.environment.items()}
+
+    def _words(self) -> list[str]:
+        at = self.plan.arguments_at
+        return [*self.plan.argv[:at], *map(self._own, self.plan.arguments), *self.plan.argv[at:]]
 
     def _catch_signals(self) -> None:
         """Python-level handlers, not SIG_IGN: what we catch is reset for the agent by exec, what we ignore is not."""
@@ -240,7 +247,7 @@ class Launcher:
         self.notices.append(f"NOT RECORDING: {self.fatal or 'the capture process keeps dying'}")
         fd = self.listener.fileno()
         settings = {
-            "base_url": self.plan.base_url,
+            "base_urls": self.plan.base_urls,
             "mapped": self.plan.map_host,
             "strict": self.plan.strict,
             "agent": self.agent.pid if self.agent else 0,
@@ -293,11 +300,7 @@ class Launcher:
             say(f"the capture process was restarted {len(self.restarts)} time(s); the session has a gap record")
         short = self.plan.session[:12]
         if not done["calls"] and self.agent is not None:
-            say(
-                f"WARNING: no model call was captured (session {short}). The agent may not honour the proxy "
-                f"variables, or its model host is unknown: try --model-host HOST, or --route base-url. "
-                f"Hosts seen: tapes show {short} --egress"
-            )
+            say(explain(done, short, self.plan.route))
         gaps = f", {done['gaps']} gaps" if done["gaps"] else ", no gaps" if done["all_written"] else ""
         partial = f", {done['partial']} partial" if done["partial"] else ""
         failed = sum(done["outcomes"].get(k, 0) for k in ("http_error", "error_event", "no_response"))

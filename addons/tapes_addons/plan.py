@@ -6,7 +6,11 @@ Standard library only, because the launcher imports it.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+
+OWN_URL = "http://127.0.0.1:{port}"
+"""Our own address, where the port is not known yet: only the launcher knows it."""
 
 
 @dataclass(slots=True)
@@ -21,12 +25,18 @@ class Plan:
     cwd: str
     agent: str
     environment: dict[str, str]
-    """Variables to set for the agent; `{port}` stands for our port."""
+    """Variables to set for the agent; in them and in `arguments`, OWN_URL stands for our address."""
+    arguments: list[str] = field(default_factory=list)
+    """Words for the agent that the user did not say, put before `argv[arguments_at]`."""
+    arguments_at: int = 1
     route: str = "proxy"
     name: str = ""
-    base_url: str = ""
+    base_urls: dict[str, str] = field(default_factory=dict)
+    """Base-URL route: what each path prefix of our address stands for; "" is the whole address."""
     map_host: list[str] = field(default_factory=list)
     model_hosts: list[str] = field(default_factory=list)
+    rows: list[dict[str, str | None]] = field(default_factory=list)
+    """The user's own endpoints, as fields of wire.endpoints.Row."""
     insecure_upstream: bool = False
     strict: bool = False
     all_paths: bool = False
@@ -50,3 +60,15 @@ class Plan:
     @staticmethod
     def from_json(line: bytes) -> Plan:
         return Plan(**json.loads(line))
+
+
+def choose_base[T](base_urls: Mapping[str, T], path: str) -> tuple[T, str] | None:
+    """What a request to our own address is for, and its path there: by the first segment when that is a known prefix,
+    else by the prefix "". None when there is neither. The path (a query may follow) begins with a slash, before and
+    after.
+    """
+    first, mark, query = path.partition("?")
+    prefix, _, rest = first.removeprefix("/").partition("/")
+    if prefix and prefix in base_urls:
+        return base_urls[prefix], f"/{rest}{mark}{query}"
+    return (base_urls[""], path) if "" in base_urls else None

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from mitmproxy import options
@@ -19,10 +22,19 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 
+from tapes.intake.recording import Who
+from tapes.intake.writer import Writer
 from tapes.wire import endpoints
 from tapes_addons import http1_mends
 from tapes_addons.capture import Capture, Config
+from tapes_addons.plan import Plan
+from tapes_addons.routes import HostMap, Target, UpstreamProxy
 
+Whose = Callable[[Mapping[str, str], str], Who]
+
+CONFIRM_S = 5.0
+SWITCH_S = 0.0005
+"""Thread switch interval: the writer's Python must not hold the event loop up for the default 5 ms."""
 NEVER_S = 7 * 24 * 3600
 """mitmproxy closes connections that are idle for ten minutes; a model may think longer."""
 
@@ -49,10 +61,41 @@ class InheritedInstance(AsyncioServerInstance[InheritedMode]):
         return [await asyncio.start_server(self.handle_stream, sock=self.sock, backlog=1024)]
 
 
+def configure(
+    plan: Plan,
+    own_port: int,
+    writer: Writer,
+    proxy: UpstreamProxy | None,
+    whose: Whose | None = None,
+    *,
+    network: bool = False,
+) -> Config:
+    """What the addon is to do. Raises UsageError for what can not be read. `proxy`: the user's own; `whose`: None
+    where there is one session only."""
+
+    async def confirm() -> str:
+        safe = await asyncio.to_thread(writer.wait_safe, CONFIRM_S)
+        return "" if safe and not writer.failing else writer.failing or "the archive is too slow"
+
+    config = Config(
+        own_port=own_port,
+        host_map=HostMap.parse(plan.map_host),
+        model_hosts=tuple(plan.model_hosts),
+        rows=tuple(endpoints.Row(**row) for row in plan.rows),  # type: ignore[arg-type]
+        base_urls={prefix: Target.parse(url, "a base URL") for prefix, url in plan.base_urls.items()},
+        proxy=proxy,
+        all_paths=plan.all_paths,
+        confirm=confirm if plan.strict else None,
+        network=network,
+    )
+    return replace(config, whose=whose) if whose else config
+
+
 def build(
     capture: Capture, config: Config, listener: socket.socket, ca: str, upstream_ca: str, insecure: bool
 ) -> Master:
     """A master ready to `run()` on the running loop. `ca`: folder of our CA; `upstream_ca`: roots for providers."""
+    sys.setswitchinterval(SWITCH_S)
     http1_mends.apply()
     InheritedInstance.sock = listener
     master = Master(options.Options())

@@ -20,7 +20,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.errors import TapesError
 from tapes.intake.linker import Linker
 from tapes.intake.opening import Facts, adopt, open_session
-from tapes.intake.recording import Recording
+from tapes.intake.recording import LAUNCH, Recording
 from tapes.intake.split import Splitter
 from tapes.intake.writer import Writer
 from tapes.record.digest import Digest
@@ -37,16 +36,14 @@ from tapes.wire.agents import by_name
 from tapes.wire.exchange import Moment
 from tapes.wire.redact import Redactor, secret_variables
 from tapes_addons.plan import Plan
-from tapes_addons.routes import HostMap, Target, UpstreamProxy
+from tapes_addons.routes import UpstreamProxy
+from tapes_addons.seen import Seen
 
 CLOSE_S = 10.0
 FAILING_CLOSE_S = 2.0
 """How long the end may wait for the archive; less when it takes no records anyway, for the agent's user waits too."""
-CONFIRM_S = 5.0
 SETTLE_S = 0.3
 """How long the last calls may take to end after the agent has exited."""
-SWITCH_S = 0.0005
-"""Thread switch interval: the writer's Python must not hold the event loop up for the default 5 ms."""
 
 logger = logging.getLogger("tapes")
 
@@ -114,27 +111,21 @@ class Run:
             lambda who: self.recording,
             on_trouble=lambda text: control.send(trouble=text),
         )
+        self.writer.expect(LAUNCH)
         self.writer.start()
         self._agent_pid = 0
 
     async def proxy(self, listener: socket.socket, lines: Any) -> int:
         """Serve until the launcher says that the agent has finished."""
-        from tapes_addons.capture import Capture, Config
-        from tapes_addons.proxy import build
+        from tapes_addons.capture import Capture
+        from tapes_addons.proxy import build, configure
 
-        sys.setswitchinterval(SWITCH_S)
         plan = self.plan
-        config = Config(
-            own_port=listener.getsockname()[1],
-            host_map=HostMap.parse(plan.map_host),
-            model_hosts=tuple(plan.model_hosts),
-            base_url=Target.parse(plan.base_url, "the base URL") if plan.base_url else None,
-            proxy=UpstreamProxy.of(os.environ),
-            all_paths=plan.all_paths,
-            confirm=self._confirm if plan.strict else None,
-        )
-        capture = Capture(self.writer.put, config)
+        config = configure(plan, listener.getsockname()[1], self.writer, UpstreamProxy.of(os.environ))
+        self.seen = Seen(config.own_port)
+        capture = Capture(self.seen.tap(self.writer.put), config)
         master = build(capture, config, listener, plan.ca, plan.upstream_ca, plan.insecure_upstream)
+        master.addons.add(self.seen)
         finish: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._listen_to_launcher(lines, finish)
         serving = asyncio.ensure_future(master.run())
@@ -149,19 +140,12 @@ class Run:
             await asyncio.sleep(0.01)
         capture.finish_all()
         timeout = FAILING_CLOSE_S if self.writer.failing else CLOSE_S
-        closed = await asyncio.to_thread(self.writer.close, finish.result(), timeout)
+        last = finish.result() | {"coverage": self.seen.report()}
+        closed = await asyncio.to_thread(self.writer.close, last, timeout)
         self.archive.close()
         self._report(closed)
         # Everything is written and said. Taking mitmproxy down in order would only keep the agent's user waiting.
         os._exit(0)
-
-    @property
-    def _confirm(self) -> Callable[[], Awaitable[str]]:
-        async def confirm() -> str:
-            safe = await asyncio.to_thread(self.writer.wait_safe, CONFIRM_S)
-            return "" if safe and not self.writer.failing else self.writer.failing or "the archive is too slow"
-
-        return confirm
 
     def _listen_to_launcher(self, lines: Any, finish: asyncio.Future[dict[str, Any]]) -> None:
         """Read control lines in a thread of their own; a closed line means that the launcher died."""
@@ -176,6 +160,7 @@ class Run:
                 message = json.loads(line)
                 if "agent" in message:
                     self._agent_pid = int(message["agent"])
+                    self.seen.past.start(self._agent_pid)
                 if "finish" in message:
                     loop.call_soon_threadsafe(done, message["finish"])
                     return
@@ -200,6 +185,7 @@ class Run:
                 "egress": row.egress,
                 "lost": self.writer.lost_exchanges,
                 "all_written": closed,
+                **self.seen.report(),
             }
         )
 

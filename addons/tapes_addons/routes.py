@@ -1,7 +1,8 @@
 """Where a request really goes: host maps, the base-URL route, and the user's own upstream proxy. Pure.
 
 The agent speaks to real host names; `--map-host HOST=URL` sends one of them elsewhere (a company gateway, a test
-server). On the base-URL route the agent speaks to our own address, which stands for one upstream URL.
+server). On the base-URL route the agent speaks to our own address, of which each path prefix stands for one upstream
+URL (`choose_base`, which stands in plan.py because the tunnel needs it too).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from tapes.errors import UsageError
+from tapes_addons.plan import choose_base as choose_base
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -51,6 +53,19 @@ class Target:
             )
         port = parts.port or DEFAULT_PORTS[parts.scheme]
         return Target(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))
+
+
+def host_of(url: str) -> str:
+    """`host:port` of an http(s) URL, whatever else it carries; "" for anything else."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{host}:{port or DEFAULT_PORTS[parts.scheme]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from tapes.wire.agents.base import BUNDLE_VARIABLES, EXTRA_CA_VARIABLES
 
 CA_NAME = "mitmproxy"
 CERTIFICATE = f"{CA_NAME}-ca-cert.pem"
+CA_KEY = f"{CA_NAME}-ca.pem"
 
 SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",

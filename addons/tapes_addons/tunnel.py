@@ -19,15 +19,17 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tapes_addons.plan import choose_base
+
 HEAD_LIMIT = 1024 * 1024
 
 
 class Tunnel:
-    """`base_url`: what requests to our own address stand for; `mapped`: HOST=URL pairs; `strict`: refuse everything."""
+    """`base_urls`: what path prefixes of our own address stand for; `mapped`: HOST=URL pairs; `strict`: refuse all."""
 
-    def __init__(self, base_url: str, mapped: list[str], *, strict: bool = False) -> None:
+    def __init__(self, base_urls: dict[str, str], mapped: list[str], *, strict: bool = False) -> None:
         self.strict = strict
-        self.base_url = base_url
+        self.base_urls = base_urls
         self.mapped = {pair.partition("=")[0].lower() for pair in mapped}
 
     async def serve(self, listener: socket.socket) -> None:
@@ -67,8 +69,11 @@ class Tunnel:
         url = urlsplit(target)
         prefix, own = "", url.scheme == ""
         if own:
-            base = urlsplit(self.base_url)
-            prefix, url = base.path.rstrip("/"), url._replace(scheme=base.scheme, netloc=base.netloc)
+            found = choose_base(self.base_urls, url.path)
+            if found is None:
+                raise ValueError("the request names no host")
+            base = urlsplit(found[0])
+            prefix, url = base.path.rstrip("/"), url._replace(scheme=base.scheme, netloc=base.netloc, path=found[1])
         if not url.hostname:
             raise ValueError("the request names no host")
         secure = url.scheme == "https"
@@ -131,7 +136,7 @@ def main(argv: list[str]) -> None:
     # By standard input: a URL may carry a password, and arguments are for everybody to see.
     settings = json.loads(sys.stdin.readline())
     threading.Thread(target=outlive_nobody, args=[settings["agent"]], daemon=True).start()
-    tunnel = Tunnel(settings["base_url"], settings["mapped"], strict=settings["strict"])
+    tunnel = Tunnel(settings["base_urls"], settings["mapped"], strict=settings["strict"])
     asyncio.run(tunnel.serve(socket.socket(fileno=int(argv[0]))))
 
 

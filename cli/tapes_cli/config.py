@@ -26,7 +26,6 @@ from pathlib import Path
 
 from tapes.errors import UsageError
 from tapes.record.kinds import CLASSES
-from tapes.wire import dialects
 from tapes.wire.endpoints import Row, path_pattern, split_host
 
 FILE = "config.toml"
@@ -96,6 +95,8 @@ def _row(value: object) -> Row:
         if not re.fullmatch(r"[A-Z]+|\*", method):
             raise UsageError(f"{method!r} is no method", hint='write it as "POST", or "*" for any')
     with _at("provider"):
+        from tapes.wire import dialects  # 20 ms that a launch without endpoints of one's own need not wait
+
         provider = _one_of(value["provider"], [dialect.name for dialect in dialects.DIALECTS])
     with _at("class"):
         cls = _one_of(value["class"], [*CLASSES, NOT_STORED])

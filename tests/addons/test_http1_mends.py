@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tapes.intake.recording import Who
 from tapes.wire.exchange import Answered, Arrived, Happening
 from tapes_addons.capture import Capture, Config
 from tapes_addons.proxy import build
@@ -38,7 +39,7 @@ async def proxied(folder: Path, answer: bytes, seen: list[Happening], asked: lis
     own = listener.getsockname()[1]
     config = Config(own_port=own, host_map=HostMap.parse([f"api.anthropic.com=http://127.0.0.1:{port}"]))
 
-    def sink(happening: Happening) -> bool:
+    def sink(happening: Happening, who: Who) -> bool:
         seen.append(happening)
         return True
 

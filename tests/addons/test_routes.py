@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tapes.errors import UsageError
-from tapes_addons.routes import HostMap, Target, UpstreamProxy, bypasses
+from tapes_addons.routes import HostMap, Target, UpstreamProxy, bypasses, choose_base, host_of
 
 
 def test_a_map_leads_a_host_to_scheme_port_and_path_prefix() -> None:
@@ -72,3 +72,44 @@ def test_loopback_never_goes_through_the_users_proxy() -> None:
 )
 def test_no_proxy_entries_cover_what_other_programs_take_them_to_cover(entry: str, host: str, covered: bool) -> None:
     assert bypasses(entry, host, 443) is covered
+
+
+@pytest.mark.parametrize(
+    ("path", "chosen"),
+    [
+        ("/openai/responses", ("o", "/responses")),
+        ("/openai/responses?q=/anthropic/x", ("o", "/responses?q=/anthropic/x")),
+        ("/openai", ("o", "/")),
+        ("/openai?a=b", ("o", "/?a=b")),
+        ("/openai/", ("o", "/")),
+        ("/openai//x", ("o", "//x")),
+        ("/openai-2/x", ("o2", "/x")),
+        ("/openaix/x", None),
+        ("/v1/openai/x", None),
+        ("/", None),
+        ("", None),
+    ],
+)
+def test_the_first_segment_of_a_path_chooses_the_base_and_is_taken_away(
+    path: str, chosen: tuple[str, str] | None
+) -> None:
+    bases = {"openai": "o", "openai-2": "o2"}
+    assert choose_base(bases, path) == chosen
+    assert choose_base(bases | {"": "whole"}, path) == (chosen or ("whole", path))
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://api.example/v1", "api.example:443"),
+        ("http://API.example:8080?key=1", "api.example:8080"),
+        ("https://me:secret@api.example", "api.example:443"),
+        ("http://[::1]:1234/v1", "[::1]:1234"),
+        ("ftp://api.example", ""),
+        ("api.example", ""),
+        ("http://api.example:port", ""),
+        ("http://[broken", ""),
+    ],
+)
+def test_a_base_url_gives_its_host_and_port_whatever_else_it_carries(url: str, host: str) -> None:
+    assert host_of(url) == host

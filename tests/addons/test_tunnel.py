@@ -43,7 +43,7 @@ def start(tunnel: Tunnel) -> tuple[asyncio.Task[None], str]:
 
 
 async def test_a_plain_request_passes_unchanged(server: str) -> None:
-    task, own = start(Tunnel("", []))
+    task, own = start(Tunnel({}, []))
     async with httpx.AsyncClient(proxy=own, trust_env=False) as client:
         for body in (b"one", b"two"):
             answer = await client.post(f"http://{server}/path?q=1", content=body)
@@ -52,15 +52,25 @@ async def test_a_plain_request_passes_unchanged(server: str) -> None:
 
 
 async def test_a_request_to_our_own_address_goes_to_the_base_url(server: str) -> None:
-    task, own = start(Tunnel(f"http://{server}/prefix", []))
+    task, own = start(Tunnel({"": f"http://{server}/prefix"}, []))
     async with httpx.AsyncClient(trust_env=False) as client:
         answer = await client.post(f"{own}/v1/messages", content=b"x")
     assert answer.content == f"/prefix/v1/messages {server} x".encode()
     task.cancel()
 
 
+async def test_each_prefix_of_our_own_address_has_its_base_url_also_without_recording(server: str) -> None:
+    task, own = start(Tunnel({"openai": f"http://{server}/v1", "gemini": "http://127.0.0.1:1"}, []))
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.post(f"{own}/openai/responses?a=b", content=b"x")
+        stray = await client.post(f"{own}/elsewhere", content=b"x")
+    assert answer.content == f"/v1/responses?a=b {server} x".encode()
+    assert stray.status_code == 502
+    task.cancel()
+
+
 async def test_connect_is_tunnelled_byte_for_byte(server: str) -> None:
-    task, own = start(Tunnel("", []))
+    task, own = start(Tunnel({}, []))
     reader, writer = await asyncio.open_connection("127.0.0.1", int(own.rpartition(":")[2]))
     writer.write(f"CONNECT {server} HTTP/1.1\r\n\r\n".encode())
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
@@ -71,7 +81,7 @@ async def test_connect_is_tunnelled_byte_for_byte(server: str) -> None:
 
 
 async def test_a_mapped_host_is_refused_with_the_reason_and_not_sent_astray() -> None:
-    task, own = start(Tunnel("", ["api.example=http://127.0.0.1:1"]))
+    task, own = start(Tunnel({}, ["api.example=http://127.0.0.1:1"]))
     async with httpx.AsyncClient(proxy=own, trust_env=False) as client:
         with pytest.raises(httpx.ProxyError, match="502"):
             await client.post("https://api.example/v1/messages", content=b"x")
@@ -79,7 +89,7 @@ async def test_a_mapped_host_is_refused_with_the_reason_and_not_sent_astray() ->
 
 
 async def test_an_unreachable_host_is_answered_and_does_not_hang() -> None:
-    task, own = start(Tunnel("", []))
+    task, own = start(Tunnel({}, []))
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]

@@ -320,3 +320,65 @@ def test_other_hosts_pass_unread_and_are_listed(tmp_path: Path) -> None:
         (row,) = b.rows("show", "@", "--egress")
         assert (row["host"], str(row["port"]), row["how"]) == ("127.0.0.1", port, "plain")
         assert b"secret-path" not in b.everything()
+
+
+PROBE = """
+import json, os, sys, urllib.request
+request = urllib.request.Request(
+    os.environ["OPENAI_BASE_URL"] + "/chat/completions?x=1",
+    json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello."}]}).encode(),
+    {"content-type": "application/json", "authorization": "Bearer sk-test"},
+)
+try:
+    urllib.request.urlopen(request).read()
+except urllib.error.HTTPError as error:
+    error.read()
+"""
+
+
+def test_any_program_is_led_by_a_base_url_with_a_prefix_that_the_provider_never_sees(tmp_path: Path) -> None:
+    with bench(tmp_path, TWO_TOOLS) as b:
+        b.environ["OPENAI_BASE_URL"] = f"{b.provider_url}/v1"
+        done = b.tapes("run", "--route", "base-url", "--", sys.executable, "-c", PROBE)
+        assert done.returncode == 0, done.stderr.decode()
+        (row,) = b.rows("show", "@", "--exchanges")
+        assert row["url"] == f"{b.provider_url}/v1/chat/completions?x=1"
+        assert Counter(b.kept()) == Counter(b.said("/v1/chat/completions?x=1"))
+
+
+def test_a_base_url_in_a_configuration_file_makes_its_host_a_model_host(tmp_path: Path) -> None:
+    with bench(tmp_path, TWO_TOOLS) as b:
+        (b.project / ".env").write_text(f"OPENAI_BASE_URL={b.provider_url}/v1\n")
+        words = ["env", f"OPENAI_BASE_URL={b.provider_url}/v1", sys.executable, "-c", PROBE]
+        done = b.tapes("run", "--", *words)
+        assert done.returncode == 0, done.stderr.decode()
+        assert Counter(b.kept()) == Counter(b.said("/v1/chat/completions?x=1"))
+
+
+def test_words_of_ours_stand_behind_the_agents_own_and_are_no_part_of_what_the_user_said(tmp_path: Path) -> None:
+    b = Bench(tmp_path)
+    codex = b.folder / "codex"
+    codex.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    codex.chmod(0o755)
+    b.environ |= {"CODEX_HOME": str(tmp_path / "none"), "CODEX_API_KEY": "sk-test-key-0123456789"}
+    done = b.tapes("run", "--route", "base-url", "--", str(codex), "exec", "hi there")
+    first, second, *rest = done.stdout.decode().splitlines()
+    assert first == "-c"
+    assert second.startswith('openai_base_url="http://127.0.0.1:') and second.endswith('/openai"')
+    assert rest == ["exec", "hi there"]
+    (row,) = b.rows("log")
+    record = b.tapes("cat", row["hash"]).stdout.decode()
+    assert "hi there" in record and "openai_base_url" not in record
+
+
+def test_a_program_that_ignores_the_proxy_is_told_from_one_that_made_no_call(tmp_path: Path) -> None:
+    with bench(tmp_path, TWO_TOOLS) as b:
+        done = b.run("sleep", "1")
+        assert b"made no call" in done.stderr
+        port = b.provider_url.rpartition(":")[2]
+        program = f"import socket, time; s = socket.create_connection(('127.0.0.1', {port})); time.sleep(2)"
+        done = b.run(sys.executable, "-c", program)
+        assert done.returncode == 0
+        assert f"past us, to 127.0.0.1:{port}".encode() in done.stderr
+        closing = next(row for row in b.rows("log"))
+        assert closing["calls"] == 0

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,15 +21,19 @@ import click
 import tapes_addons
 from tapes.errors import ArchiveError, NotFound, TapesError, UsageError
 from tapes.wire import agents, endpoints
-from tapes.wire.agents.base import Agent, Route, Trust
-from tapes_addons.plan import Plan
-from tapes_addons.routes import HostMap, Target, UpstreamProxy, bypasses, no_proxy_entries
+from tapes.wire.agents.base import Agent, Launch, Route, Settings, Trust
+from tapes.wire.agents.words import program_at
+from tapes_addons.plan import OWN_URL, Plan
+from tapes_addons.routes import HostMap, Target, UpstreamProxy, bypasses, host_of, no_proxy_entries
 from tapes_addons.trust import ensure_ca, write_bundles
+from tapes_cli.config import load_config
 from tapes_cli.exit_codes import Exit
 from tapes_cli.home import home
 from tapes_cli.main import report
 
 NO_PROXY = ("NO_PROXY", "no_proxy")
+CONFIG_LIMIT = 1024 * 1024
+"""Of an agent's configuration file: its base URLs stand far before this."""
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
@@ -100,6 +105,7 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str]) 
     started_ns, started_mono_ns = time.time_ns(), time.monotonic_ns()
     base = home()
     check_archive(base, name)
+    config = load_config(base)
     UpstreamProxy.of(os.environ)  # refuses a proxy that can not be chained
     agent = agents.recognise(argv)
     ca = ensure_ca(base)
@@ -107,9 +113,20 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str]) 
     run_dir.mkdir(mode=0o700, parents=True)
     sweep(run_dir.parent)
     bundle, extra, upstream = write_bundles(run_dir, ca, os.environ)
-    own_url = "http://127.0.0.1:{port}"
-    settings = agent.settings(route, own_url, Trust(str(bundle), str(extra)), os.environ)
-    hosts = sorted({*user_model_hosts(agent), *further_hosts})
+    launch = Launch(
+        argv=argv,
+        environ=os.environ,
+        route=route,
+        own_url=OWN_URL,
+        trust=Trust(str(bundle), str(extra)),
+        home=str(Path.home()),
+        cwd=working_directory(),
+        read=read,
+    )
+    settings = agent.settings(launch)
+    for prefix, url in settings.upstreams.items():
+        Target.parse(url, f"the base URL of {prefix or agent.name}")
+    hosts = sorted({*user_model_hosts(agent, settings, launch), *further_hosts, *config.model_hosts})
     environment = dict(settings.environment)
     if route == "proxy":
         environment |= narrowed_no_proxy(hosts)
@@ -117,13 +134,16 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str]) 
         home=str(base),
         run_dir=str(run_dir),
         argv=argv,
-        cwd=working_directory(),
+        cwd=launch.cwd,
         agent=agent.name,
         environment=environment,
         route=route,
         name=name,
-        base_url=settings.upstream,
+        arguments=list(settings.arguments),
+        arguments_at=program_at(argv) + 1,
+        base_urls=dict(settings.upstreams),
         model_hosts=hosts,
+        rows=[asdict(row) for row in config.rows],
         ca=str(ca),
         upstream_ca=str(upstream),
         python=[sys.executable],
@@ -160,11 +180,25 @@ def check_archive(base: Path, name: str) -> None:
         return
 
 
-def user_model_hosts(agent: Agent) -> list[str]:
-    """Hosts that the user's own base-URL variables make model hosts, as host:port."""
-    names = [name for name in agent.base_url_variables if os.environ.get(name)]
-    targets = [Target.parse(os.environ[name], name) for name in names if "://" in os.environ[name]]
-    return sorted({f"{target.host}:{target.port}" for target in targets})
+def user_model_hosts(agent: Agent, settings: Settings, launch: Launch) -> set[str]:
+    """Hosts that the user's own variables and configuration files make model hosts, as host:port. A program that we
+    do not know may start any agent that we do, so for one of those everybody's files count."""
+    urls = set(settings.model_hosts.values())
+    if agent.name == "generic":
+        asked = replace(launch, route="proxy")
+        urls |= {url for other in agents.AGENTS for url in other.settings(asked).model_hosts.values()}
+    # What is no URL is no host of theirs either: the agent itself will say so.
+    return {host for url in urls if (host := host_of(url))}
+
+
+def read(path: str) -> str:
+    """The beginning of a configuration file as text; empty when there is none, or none that we may read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(CONFIG_LIMIT).decode(errors="replace")
+    except (OSError, ValueError):
+        # What the agent can not read either, it will report; what only we can not read does not concern its launch.
+        return ""
 
 
 def narrowed_no_proxy(hosts: list[str]) -> dict[str, str]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from tapes.wire.agents.base import Agent, Generic
+from tapes.wire.agents.aider import Aider
+from tapes.wire.agents.base import Agent
 from tapes.wire.agents.claude import Claude
+from tapes.wire.agents.codex import Codex
 from tapes.wire.agents.demo import Demo
+from tapes.wire.agents.gemini import Gemini
+from tapes.wire.agents.generic import Generic
+from tapes.wire.agents.mini import Mini
+from tapes.wire.agents.opencode import OpenCode
 
-__all__ = ["AGENTS", "Agent", "by_name", "recognise"]
+__all__ = ["AGENTS", "Agent", "by_name", "recognise", "speaking"]
 
-AGENTS: tuple[Agent, ...] = (Claude(), Demo(), Generic())
+AGENTS: tuple[Agent, ...] = (Claude(), Codex(), Gemini(), OpenCode(), Aider(), Mini(), Demo(), Generic())
 
 
 def recognise(argv: Sequence[str]) -> Agent:
     """The agent a command line starts; `generic` for anything unknown."""
     return next(agent for agent in AGENTS if agent.recognises(argv))
+
+
+def speaking(headers: Mapping[str, str]) -> Agent:
+    """The agent that a request's marks show (header names in lower case); `generic` where it has none."""
+    return next((agent for agent in AGENTS if agent.speaks(headers)), AGENTS[-1])
 
 
 def by_name(name: str) -> Agent:

@@ -1,17 +1,15 @@
 """What capture needs to know about a kind of agent: how to recognise it, how to route it, whom a request belongs to.
 
-One small file per agent. Everything here is a pure function of what it is given: argv, an environment, headers. An
-agent that nobody knows is `generic`: it gets the proxy variables and the CA bundle, which most programs honour.
+One small file per agent. Everything here is a pure function of what it is given: a command line, an environment, the
+text of configuration files, request headers. Nothing of the user's is edited or shadowed: an agent is led to us by
+variables, and where those do not do by words of its own command line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Literal, Protocol
-
-from tapes.errors import UsageError
 
 Route = Literal["proxy", "base-url"]
 
@@ -37,13 +35,35 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
+class Launch:
+    """A command line about to be started, and what an agent's file may look at."""
+
+    argv: Sequence[str]
+    environ: Mapping[str, str]
+    route: Route
+    own_url: str
+    """Our own address, or what stands for it until the port is known."""
+    trust: Trust
+    home: str
+    """The user's home directory."""
+    cwd: str
+    """Where the agent will start; empty when that has been deleted."""
+    read: Callable[[str], str]
+    """The text of a file; "" when it is not there or can not be read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a launched agent needs so that its model calls come through us."""
 
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
     """Variables to set; all others stay as the user has them."""
-    upstream: str = ""
-    """For the base-URL route: the real base URL that our address stands for."""
+    arguments: tuple[str, ...] = ()
+    """Words to put right behind the program's own word (see `words.program_at`)."""
+    upstreams: Mapping[str, str] = field(default_factory=dict)
+    """Base-URL route: the base URL that each path prefix of our address stands for; "" is the whole address."""
+    model_hosts: Mapping[str, str] = field(default_factory=dict)
+    """Base URLs of the user's own, by where each was found (a variable's or a file's name, for messages)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +72,9 @@ class Identity:
 
     session: str = ""
     thread: str = ""
+    """Empty for the session's main thread."""
+    parent: str = ""
+    """The thread that started this one; empty for the main thread, and where the wire does not say."""
     version: str = ""
 
 
@@ -63,17 +86,16 @@ class Agent(Protocol):
         """As `session.open` and `tapes log` give it."""
         ...
 
-    @property
-    def base_url_variables(self) -> tuple[str, ...]:
-        """Variables by which a user points it at another provider."""
-        ...
-
     def recognises(self, argv: Sequence[str]) -> bool:
         """Is this command line this agent?"""
         ...
 
-    def settings(self, route: Route, own_url: str, trust: Trust, environ: Mapping[str, str]) -> Settings:
-        """The environment for a launch, with `own_url` (http://127.0.0.1:PORT) as our address."""
+    def speaks(self, headers: Mapping[str, str]) -> bool:
+        """Is this request (names in lower case) this agent's? False for agents that leave no mark."""
+        ...
+
+    def settings(self, launch: Launch) -> Settings:
+        """How to launch it. Raises UsageError when the route can not serve what the command line asks for."""
         ...
 
     def identity(self, headers: Mapping[str, str]) -> Identity:
@@ -81,59 +103,9 @@ class Agent(Protocol):
         ...
 
 
-def program(argv: Sequence[str]) -> str:
-    """The name of the program, without folder or extension; through an interpreter, that of its script."""
-    if not argv:
-        return ""
-    name = PurePath(argv[0]).name.lower().removesuffix(".exe").removesuffix(".cmd")
-    if name in {"node", "bun", "deno", "npx", "bunx", "uvx", "env"}:
-        script = next((word for word in argv[1:] if not word.startswith("-") and "=" not in word), "")
-        return PurePath(script).name.lower().removesuffix(".js").removesuffix(".mjs") if script else name
-    return name
-
-
-def proxy_settings(own_url: str, trust: Trust) -> dict[str, str]:
+def proxy_environment(launch: Launch) -> dict[str, str]:
     """Proxy and CA variables that nearly every program honours."""
-    settings = dict.fromkeys(PROXY_VARIABLES, own_url)
-    settings |= dict.fromkeys(BUNDLE_VARIABLES, trust.bundle)
-    settings |= dict.fromkeys(EXTRA_CA_VARIABLES, trust.extra)
+    settings = dict.fromkeys(PROXY_VARIABLES, launch.own_url)
+    settings |= dict.fromkeys(BUNDLE_VARIABLES, launch.trust.bundle)
+    settings |= dict.fromkeys(EXTRA_CA_VARIABLES, launch.trust.extra)
     return settings
-
-
-def anthropic_settings(route: Route, own_url: str, trust: Trust, environ: Mapping[str, str]) -> Settings:
-    """For agents that take ANTHROPIC_BASE_URL; one that the user has set is the upstream."""
-    if route == "base-url":
-        upstream = environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
-        return Settings({"ANTHROPIC_BASE_URL": own_url}, upstream=upstream)
-    return Settings(proxy_settings(own_url, trust))
-
-
-@dataclass(frozen=True, slots=True)
-class Generic:
-    """Any program: proxy variables and the CA bundle; whatever base URL it has been given is a model host."""
-
-    name: str = "generic"
-    base_url_variables: tuple[str, ...] = field(
-        default=(
-            "ANTHROPIC_BASE_URL",
-            "ANTHROPIC_API_BASE",
-            "OPENAI_BASE_URL",
-            "OPENAI_API_BASE",
-            "GOOGLE_GEMINI_BASE_URL",
-            "OLLAMA_HOST",
-        )
-    )
-
-    def recognises(self, argv: Sequence[str]) -> bool:
-        return True
-
-    def settings(self, route: Route, own_url: str, trust: Trust, environ: Mapping[str, str]) -> Settings:
-        if route == "base-url":
-            raise UsageError(
-                "the base-URL route needs to know the agent's provider",
-                hint="leave --route out: the proxy route works for any program",
-            )
-        return Settings(proxy_settings(own_url, trust))
-
-    def identity(self, headers: Mapping[str, str]) -> Identity:
-        return Identity(version=headers.get("user-agent", "").split(" ")[0])

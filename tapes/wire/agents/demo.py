@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tapes.wire.agents.base import Identity, Route, Settings, Trust, anthropic_settings
+from tapes.wire.agents.base import Identity, Launch, Settings
+from tapes.wire.agents.bases import by_variables
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
     name: str = "demo"
-    base_url_variables: tuple[str, ...] = ("ANTHROPIC_BASE_URL",)
 
     def recognises(self, argv: Sequence[str]) -> bool:
         return "tapes_addons.simulators.agent" in argv[:4]
 
-    def settings(self, route: Route, own_url: str, trust: Trust, environ: Mapping[str, str]) -> Settings:
-        return anthropic_settings(route, own_url, trust, environ)
+    def speaks(self, headers: Mapping[str, str]) -> bool:
+        return "x-tapes-demo-session" in headers
+
+    def settings(self, launch: Launch) -> Settings:
+        return by_variables(launch, launch.environ)
 
     def identity(self, headers: Mapping[str, str]) -> Identity:
         return Identity(

@@ -35,6 +35,9 @@ from tapes.wire.exchange import (
 )
 from tapes.wire.redact import Redactor
 
+MOST_PATHS, OTHER_PATHS = 500, "other paths"
+"""Paths that are counted one by one: some hold an id each, and a standing proxy lives long."""
+
 
 @dataclass(slots=True)
 class Written:
@@ -95,6 +98,8 @@ class Splitter:
             case PassedBy():
                 where = f"{happening.method} {happening.host}{happening.path.split('?')[0]}"
                 where = self._drafting.clean(where, "passed_by", [])
+                if where not in self.passed_by and len(self.passed_by) >= MOST_PATHS:
+                    where = OTHER_PATHS
                 self.passed_by[where] = self.passed_by.get(where, 0) + 1
 
     def take_batch(self) -> tuple[Batch, list[Written]]:

@@ -151,7 +151,7 @@ class _Reader:
                     case _:
                         pass
         if exchange.outcome in FAILED:
-            status = f" {exchange.status}" if exchange.status else ""
+            status = f" {exchange.status}" if exchange.status not in (None, 101) else ""
             text = message or str(record.body.get("error", ""))
             facts = {"outcome": exchange.outcome, "status": exchange.status}
             items.append(_Item("error", f"{exchange.outcome}{status}: {text}".rstrip(": "), True, facts))

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tapes.archive.memory_archive import MemoryArchive
 from tapes.intake.answer import PART_AGE_NS, PART_BYTES
 from tapes.intake.opening import Facts, open_session
-from tapes.intake.split import Splitter
+from tapes.intake.split import MOST_PATHS, OTHER_PATHS, Splitter
 from tapes.record.digest import blob_digest
 from tapes.record.kinds import BodyRef, Record
-from tapes.wire.exchange import Answered, Arrived, Finished, Happening, Moment, Opened
+from tapes.wire.exchange import Answered, Arrived, Finished, Happening, Moment, Opened, PassedBy
 from tapes.wire.redact import Redactor
 from tapes_addons.simulators.encode import Encoder, codings
 
@@ -250,3 +250,10 @@ def test_a_key_said_in_pieces_is_not_stored_in_streams_that_are_no_event_streams
     said = "".join(re.findall(r'"(?:text|content)":"([^"]*)"', stored))
     assert secret[:20] not in said
     assert "[REDACTED" in stored
+
+
+def test_paths_that_are_only_counted_do_not_fill_the_memory() -> None:
+    tape = Tape()
+    tape.play(*(PassedBy("h", "POST", f"/event/{n}?x={n}") for n in range(MOST_PATHS + 10)))
+    assert len(tape.splitter.passed_by) == MOST_PATHS + 1
+    assert tape.splitter.passed_by[OTHER_PATHS] == 10

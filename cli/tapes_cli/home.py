@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tapes.errors import NotFound
+from tapes_addons.home import home as home
 
 if TYPE_CHECKING:
     from tapes.archive.lmdb_archive import LmdbArchive
-
-
-def home() -> Path:
-    """`$TAPES_HOME`, else the platform's data directory."""
-    set_ = os.environ.get("TAPES_HOME")
-    if set_:
-        return Path(set_).expanduser().absolute()
-    from platformdirs import user_data_path  # slow to import, and not needed when the variable is set
-
-    return user_data_path("tapes", appauthor=False)
 
 
 def open_archive() -> LmdbArchive:

@@ -18,10 +18,14 @@ from tapes_cli.exit_codes import Exit
 
 VERBS = {
     "run": "Record an agent: tapes run -- claude",
+    "serve": "Record agents that are started elsewhere, until stopped",
+    "env": "Print the settings that lead an agent to tapes serve",
+    "addon-path": "Print the script for a mitmproxy of your own",
     "log": "List the recorded sessions",
     "show": "Show a session's timeline, exchanges or egress",
     "cat": "Print a record, or the exact bytes of a body",
     "verify": "Re-derive every hash and link",
+    "doctor": "Check that everything is in order for recording",
     "demo": "Record two runs of a scripted agent, offline",
 }
 
@@ -35,7 +39,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"tapes_cli.commands.{cmd_name}")
+        module = importlib.import_module(f"tapes_cli.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

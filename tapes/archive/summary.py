@@ -25,6 +25,11 @@ class Summary:
     agent: str = ""
     agent_version: str = ""
     name: str = ""
+    label: str = ""
+    """Of a session that came through a standing proxy."""
+    agent_session: str = ""
+    continues: str = ""
+    """Hex."""
     command: str = ""
     cwd: str = ""
     started_ns: int = 0
@@ -61,7 +66,10 @@ class Summary:
             return "open"
         if self.signal:
             return f"signal {self.signal}"
-        return "unknown" if self.status is None else f"exit {self.status}"
+        if self.status is None:
+            # Nobody launched it, so nobody saw how the agent left.
+            return "closed" if self.label else "unknown"
+        return f"exit {self.status}"
 
     def fold(self, type_: str, body: Mapping[str, Any], wall_ns: int) -> None:
         """Take the session's next record in."""
@@ -94,6 +102,9 @@ class Summary:
 def _opened(row: Summary, body: Mapping[str, Any]) -> None:
     row.agent = body["agent"]
     row.name = body.get("name", "")
+    row.label = body.get("label", "")
+    row.agent_session = body.get("agent_session", "")
+    row.continues = bytes(body.get("continues", b"")).hex()
     row.command = b" ".join(body["argv"]).decode("utf-8", "replace")
     row.cwd = body["cwd"].decode("utf-8", "replace")
     row.redactions += len(body.get("redactions", ()))

@@ -1,4 +1,4 @@
-"""The messages of a WebSocket, told apart again: those of a turn, of a `connection` record, or of a whole connection."""
+"""The messages of a WebSocket, told apart again: of a turn, of a `connection` record, or of a whole connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--strict`: a call that can not be recorded does not reach the provider, and its agent is told so in its API's words."""
+"""`--strict`: a call that can not be recorded does not reach the provider; its agent is told so in its API's words."""
 
 from __future__ import annotations
 

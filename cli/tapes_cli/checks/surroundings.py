@@ -10,7 +10,9 @@ from pathlib import Path
 from tapes.errors import TapesError, UsageError
 from tapes.wire import endpoints
 from tapes.wire.agents.base import BUNDLE_VARIABLES, EXTRA_CA_VARIABLES
+from tapes_addons import serve_state
 from tapes_addons.routes import UpstreamProxy, bypasses, no_proxy_entries
+from tapes_cli.addresses import DEFAULT_HOST, DEFAULT_PORT
 from tapes_cli.checks.finding import Finding, bad, note, ok
 
 LIBRARIES = ("mitmproxy", "lmdb", "blake3", "zstandard", "cbor2")
@@ -42,6 +44,22 @@ def ports() -> Iterator[Finding]:
     except OSError as error:
         todo = "a firewall or sandbox is in the way of 127.0.0.1; allow it for this user"
         yield bad("ports", f"no loopback port: {error}", todo)
+
+
+def serve(home: Path) -> Iterator[Finding]:
+    """Standing proxies of this archive, and whether the usual port for one is free."""
+    states = serve_state.running(home)
+    for state in states:
+        yield ok("serve", f"tapes serve (pid {state.pid}) listens on {state.authority}")
+    if states:
+        return
+    try:
+        socket.create_server((DEFAULT_HOST, DEFAULT_PORT)).close()
+    except OSError as error:
+        todo = f"give tapes serve another one: --listen {DEFAULT_HOST}:{DEFAULT_PORT + 1}"
+        yield note("serve", f"its port {DEFAULT_PORT} is taken by another program ({error.strerror})", todo)
+    else:
+        yield ok("serve", f"none is running; its port {DEFAULT_PORT} is free")
 
 
 def proxy(environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -145,7 +145,7 @@ def run(words: list[str], environ: Mapping[str, str]) -> subprocess.CompletedPro
 
 
 def own_environment(base: Path, *, clean: bool = True) -> dict[str, str]:
-    """An archive of the trial's own; with `clean`, none of the user's proxies and base URLs: those are checked apart."""
+    """An archive of the trial's own; with `clean`, none of the user's proxies and base URLs (checked apart)."""
     home = base / "home"
     home.mkdir(mode=0o700)
     environ = dict(os.environ) | {"TAPES_HOME": str(home)}

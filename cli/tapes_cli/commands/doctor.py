@@ -44,6 +44,7 @@ def findings(agent: str | None, *, loopback: bool) -> Iterator[Finding]:
     yield from place.archive(folder)
     yield from place.certificates(folder)
     yield from surroundings.ports()
+    yield from surroundings.serve(folder)
     yield from surroundings.proxy(os.environ)
     yield from surroundings.variables(os.environ)
     yield from surroundings.configuration(folder)

@@ -41,7 +41,7 @@ def cells(row: Row) -> tuple[str, ...]:
     exchanges = f"{s.exchanges}" + (f" ({s.partial} partial)" if s.partial else "")
     return (
         row.session.short(),
-        s.name or "-",
+        s.name or s.label or "-",
         agent,
         main_model(s) or "-",
         output.wall(s.started_ns),
@@ -62,8 +62,11 @@ def as_object(row: Row) -> dict[str, Any]:
     return {
         "hash": row.session.hex(),
         "name": s.name or None,
+        "label": s.label or None,
         "agent": s.agent,
         "agent_version": s.agent_version or None,
+        "agent_session": s.agent_session or None,
+        "continues": s.continues or None,
         "model": main_model(s) or None,
         "models": s.models,
         "command": s.command,

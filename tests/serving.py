@@ -133,6 +133,14 @@ def sessions(home: Path) -> dict[str, Pairs]:
     return found
 
 
+def calls(home: Path) -> int:
+    """Model calls that have begun, WebSocket turns among them."""
+    if not (home / "archive" / "data.mdb").exists():
+        return 0
+    with LmdbArchive.open(home / "archive", readonly=True) as archive:
+        return sum(record.type == "exchange.open" and record.body["class"] == "model" for _, _, record in archive.log())
+
+
 def _is_turn(body: Any) -> bool:
     return body.get("http") == "websocket" and "outcome" in body
 

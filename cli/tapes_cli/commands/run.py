@@ -14,7 +14,7 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Unpack
 
 import click
 
@@ -31,6 +31,7 @@ from tapes_cli.exit_codes import Exit
 from tapes_cli.home import home
 from tapes_cli.launching import check_archive, narrowed_no_proxy, read, user_model_hosts, working_directory
 from tapes_cli.main import report
+from tapes_cli.options import How, put_into, recording
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
@@ -42,30 +43,15 @@ from tapes_cli.main import report
     show_default=True,
     help="How the agent is led to us. A base URL changes what some agents send; a proxy does not.",
 )
-@click.option("--strict", is_flag=True, help="Refuse a model call (503) rather than let it go unrecorded.")
-@click.option(
-    "--map-host",
-    metavar="HOST=URL",
-    multiple=True,
-    help="Send calls for HOST to URL (a gateway, a test server). May be repeated.",
-)
-@click.option("--insecure-upstream", is_flag=True, help="Do not check the certificates of model hosts.")
-@click.option("--model-host", metavar="HOST", multiple=True, help="Record this host's calls too. May be repeated.")
-@click.option("--all-paths", is_flag=True, help="Store telemetry and other non-model paths of model hosts too.")
-@click.option("--redact", type=click.Choice(["standard", "strict"]), default="standard", show_default=True)
+@recording
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen on this port; 0 takes a free one.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARGS]...")
 def command(
     name: str,
     route: Route,
-    strict: bool,
-    map_host: tuple[str, ...],
-    insecure_upstream: bool,
-    model_host: tuple[str, ...],
-    all_paths: bool,
-    redact: str,
     port: int,
     argv: tuple[str, ...],
+    **how: Unpack[How],
 ) -> int:
     """Run CMD and record every byte it exchanges with its models.
 
@@ -77,11 +63,10 @@ def command(
     tapes run --name fix-login -- claude -p "fix the login test"
     """
     try:
-        mapped = HostMap.parse(map_host)
-        plan = prepare(list(argv), route, name, [*model_host, *mapped.targets])
-        plan.map_host = list(map_host)
-        plan.insecure_upstream, plan.strict, plan.all_paths = insecure_upstream, strict, all_paths
-        plan.redact, plan.port = redact, port
+        mapped = HostMap.parse(how["map_host"])
+        plan = prepare(list(argv), route, name, [*how["model_host"], *mapped.targets])
+        put_into(plan, how)
+        plan.port = port
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         hint = f"tapes keeps its files in {home()}; set TAPES_HOME to a directory that can be written"

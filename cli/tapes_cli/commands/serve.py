@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Unpack
 
 import click
 
@@ -26,6 +27,7 @@ from tapes_cli.config import load_config
 from tapes_cli.exit_codes import Exit
 from tapes_cli.home import home
 from tapes_cli.launching import check_archive, read, user_model_hosts, working_directory
+from tapes_cli.options import How, put_into, recording
 
 BACKLOG = 1024
 
@@ -34,32 +36,17 @@ BACKLOG = 1024
 @click.option("--listen", metavar="HOST:PORT", default=f"{DEFAULT_HOST}:{DEFAULT_PORT}", show_default=True)
 @click.option("--allow-network", is_flag=True, help="Listen where other machines can reach it. Read the warning.")
 @click.option(
-    "--map-host",
-    metavar="HOST=URL",
-    multiple=True,
-    help="Send calls for HOST to URL (a gateway, a test server). May be repeated.",
-)
-@click.option("--model-host", metavar="HOST", multiple=True, help="Record this host's calls too. May be repeated.")
-@click.option(
     "--upstream",
     metavar="PREFIX=URL",
     multiple=True,
     help="Base-URL route: what /PREFIX of our address stands for. May be repeated.",
 )
-@click.option("--insecure-upstream", is_flag=True, help="Do not check the certificates of model hosts.")
-@click.option("--all-paths", is_flag=True, help="Store telemetry and other non-model paths of model hosts too.")
-@click.option("--redact", type=click.Choice(["standard", "strict"]), default="standard", show_default=True)
-@click.option("--strict", is_flag=True, help="Refuse a model call (503) rather than let it go unrecorded.")
+@recording
 def command(
     listen: str,
     allow_network: bool,
-    map_host: tuple[str, ...],
-    model_host: tuple[str, ...],
     upstream: tuple[str, ...],
-    insecure_upstream: bool,
-    all_paths: bool,
-    redact: str,
-    strict: bool,
+    **how: Unpack[How],
 ) -> int:
     """Record every agent that is led here, until Ctrl-C.
 
@@ -75,12 +62,13 @@ def command(
     try:
         check_archive(base, "")
         plan = Plan(home=str(base), run_dir="", argv=[], cwd="", agent="", environment={})
-        plan.map_host, plan.base_urls = list(map_host), {**UPSTREAMS, **upstreams(upstream)}
+        put_into(plan, how)
+        plan.base_urls = {**UPSTREAMS, **upstreams(upstream)}
         config = load_config(base)
-        plan.model_hosts = model_hosts([*model_host, *HostMap.parse(map_host).targets, *config.model_hosts])
+        mapped = HostMap.parse(how["map_host"])
+        plan.model_hosts = model_hosts([*how["model_host"], *mapped.targets, *config.model_hosts])
         plan.rows = [asdict(row) for row in config.rows]
-        plan.insecure_upstream, plan.strict, plan.all_paths = insecure_upstream, strict, all_paths
-        plan.redact, plan.ca = redact, str(ensure_ca(base))
+        plan.ca = str(ensure_ca(base))
         listener = bind(host, port, base)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tapes.wire.dialects.anthropic_blocks import read_content, read_message, read_usage
 from tapes.wire.dialects.anthropic_stream import StreamReader, read_error
-from tapes.wire.dialects.base import Headers, ResponseReader, raw_message, strange_answer, unread
+from tapes.wire.dialects.base import Headers, ResponseReader, strange_answer, unread_request, unread_turn
 from tapes.wire.dialects.history import messages_of, read_messages, role_of
 from tapes.wire.dialects.json_body import load, rest
 from tapes.wire.dialects.sniff import SniffingReader
@@ -49,7 +49,7 @@ class Anthropic:
         loaded = load(body)
         raw = loaded.value
         if not isinstance(raw, dict):
-            return RequestReading(messages=(raw_message(body),) if body else (), errors=(unread(loaded),))
+            return unread_request(body, loaded)
         errors: list[str] = []
         model, stream, tools = raw.get("model"), raw.get("stream"), raw.get("tools")
         known = set(_READ)
@@ -72,7 +72,7 @@ class Anthropic:
         loaded = load(body)
         raw = loaded.value
         if not isinstance(raw, dict):
-            return TurnReading(messages=((0, raw_message(body)),) if body else (), error=unread(loaded))
+            return unread_turn(body, loaded)
         errors: list[str] = []
         history = messages_of(raw, errors)
         start = tail_start([role_of(item) for item in history])

@@ -63,9 +63,16 @@ def raw_message(body: bytes) -> Message:
     return Message("", (Unknown(mend(body.decode("utf-8", "surrogateescape"))),))
 
 
-def unread(loaded: Loaded) -> str:
-    """Why a body gave no JSON object."""
-    return loaded.error or "the body is no JSON object"
+def unread_request(body: bytes, loaded: Loaded) -> RequestReading:
+    """The reading of a request that is no JSON object."""
+    turn = unread_turn(body, loaded)
+    return RequestReading(messages=tuple(message for _, message in turn.messages), errors=(turn.error,))
+
+
+def unread_turn(body: bytes, loaded: Loaded) -> TurnReading:
+    """What is new in a request that is no JSON object: all of it."""
+    error = loaded.error or "the body is no JSON object"
+    return TurnReading(messages=((0, raw_message(body)),) if body else (), error=error)
 
 
 def strange_answer(body: bytes, status: int, loaded: Loaded, wanted: str) -> ResponseReading:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from tapes.wire.arrays import ArrayDecoder
-from tapes.wire.dialects.base import Headers, ResponseReader, raw_message, strange_answer, unread
+from tapes.wire.dialects.base import Headers, ResponseReader, strange_answer, unread_request, unread_turn
 from tapes.wire.dialects.gemini_parts import as_list, named, read_content, read_parts, read_usage, role_of
 from tapes.wire.dialects.gemini_stream import Answer, StreamReader, read_answer
 from tapes.wire.dialects.json_body import load, rest
@@ -52,7 +52,7 @@ class Gemini:
     def read_request(self, body: bytes, headers: Headers = ()) -> RequestReading:
         loaded = load(body)
         if not isinstance(loaded.value, dict):
-            return RequestReading(messages=(raw_message(body),) if body else (), errors=(unread(loaded),))
+            return unread_request(body, loaded)
         raw, outer = _unwrap(loaded.value)
         errors: list[str] = []
         model = _model(raw, outer)
@@ -77,7 +77,7 @@ class Gemini:
     def read_turn(self, body: bytes) -> TurnReading:
         loaded = load(body)
         if not isinstance(loaded.value, dict):
-            return TurnReading(messages=((0, raw_message(body)),) if body else (), error=unread(loaded))
+            return unread_turn(body, loaded)
         raw, outer = _unwrap(loaded.value)
         errors: list[str] = []
         history = _history(raw, errors)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tapes.wire.dialects.base import Headers, ResponseReader, raw_message, unread
+from tapes.wire.dialects.base import Headers, ResponseReader, unread_request, unread_turn
 from tapes.wire.dialects.history import messages_of, read_messages, role_of
 from tapes.wire.dialects.json_body import load, rest
 from tapes.wire.dialects.local_ids import give_local_ids
@@ -35,7 +35,7 @@ class Ollama:
         loaded = load(body)
         raw = loaded.value
         if not isinstance(raw, dict):
-            return RequestReading(messages=(raw_message(body),) if body else (), errors=(unread(loaded),))
+            return unread_request(body, loaded)
         errors: list[str] = []
         model, stream, tools = raw.get("model"), raw.get("stream"), raw.get("tools")
         history, known = _history(raw, errors)
@@ -59,7 +59,7 @@ class Ollama:
         loaded = load(body)
         raw = loaded.value
         if not isinstance(raw, dict):
-            return TurnReading(messages=((0, raw_message(body)),) if body else (), error=unread(loaded))
+            return unread_turn(body, loaded)
         errors: list[str] = []
         history, _ = _history(raw, errors)
         start = tail_start([role_of(item) for item in history])

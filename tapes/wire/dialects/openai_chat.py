@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tapes.wire.dialects.base import Headers, ResponseReader, raw_message, strange_answer, unread
+from tapes.wire.dialects.base import Headers, ResponseReader, strange_answer, unread_request, unread_turn
 from tapes.wire.dialects.history import messages_of, read_messages, role_of
 from tapes.wire.dialects.json_body import load, rest
 from tapes.wire.dialects.local_ids import give_local_ids
@@ -43,7 +43,7 @@ class OpenAIChat:
         loaded = load(body)
         raw = loaded.value
         if not isinstance(raw, dict):
-            return RequestReading(messages=(raw_message(body),) if body else (), errors=(unread(loaded),))
+            return unread_request(body, loaded)
         errors: list[str] = []
         model, stream = raw.get("model"), raw.get("stream")
         offered = {name: tools for name in ("tools", "functions") if isinstance(tools := raw.get(name), list)}
@@ -64,7 +64,7 @@ class OpenAIChat:
         loaded = load(body)
         raw = loaded.value
         if not isinstance(raw, dict):
-            return TurnReading(messages=((0, raw_message(body)),) if body else (), error=unread(loaded))
+            return unread_turn(body, loaded)
         errors: list[str] = []
         history = messages_of(raw, errors)
         start = tail_start([role_of(item) for item in history])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tapes.wire.dialects.base import Headers, ResponseReader, raw_message, strange_answer, unread
+from tapes.wire.dialects.base import Headers, ResponseReader, strange_answer, unread_request, unread_turn
 from tapes.wire.dialects.json_body import Loaded, load, rest
 from tapes.wire.dialects.openai_chat_blocks import read_error
 from tapes.wire.dialects.openai_responses_answer import read_answer, read_usage
@@ -39,7 +39,7 @@ class OpenAIResponses:
     def read_request(self, body: bytes, headers: Headers = ()) -> RequestReading:
         loaded = load(body)
         if not isinstance(loaded.value, dict):
-            return RequestReading(messages=(raw_message(body),) if body else (), errors=(unread(loaded),))
+            return unread_request(body, loaded)
         raw, around = _opened(loaded.value)
         errors: list[str] = []
         history = _history(raw, errors)
@@ -63,7 +63,7 @@ class OpenAIResponses:
     def read_turn(self, body: bytes) -> TurnReading:
         loaded = load(body)
         if not isinstance(loaded.value, dict):
-            return TurnReading(messages=((0, raw_message(body)),) if body else (), error=unread(loaded))
+            return unread_turn(body, loaded)
         raw, _ = _opened(loaded.value)
         errors: list[str] = []
         history = _history(raw, errors)

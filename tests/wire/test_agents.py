@@ -143,7 +143,7 @@ def test_gemini_and_claude_give_their_versions() -> None:
 # -- the proxy route
 
 
-@pytest.mark.parametrize("line", ["claude", "codex", "gemini", "opencode", "aider", "mini", "python x.py"])
+@pytest.mark.parametrize("line", ["claude", "codex -c a=b", "gemini", "opencode", "aider", "mini", "python x.py"])
 def test_on_the_proxy_route_an_agent_gets_proxy_and_trust_and_no_other_word(line: str) -> None:
     settings = launch(line.split(), "proxy")
     assert settings.environment["HTTPS_PROXY"] == OWN
@@ -227,6 +227,19 @@ def test_a_base_url_of_the_users_own_is_found_wherever_the_agent_reads_it(
 def test_a_broken_configuration_file_is_the_agents_to_complain_about(path: str, text: str) -> None:
     for line in ("codex", "claude", "opencode"):
         assert launch([line], "proxy", {}, {path: text}).model_hosts == {}
+
+
+def test_codex_is_kept_from_its_background_server_by_a_setting_that_holds_anyway() -> None:
+    """A server that runs already makes its calls past us; one that we had started would outlive our address."""
+    off = "check_for_update_on_startup = false"
+    for files, value in (
+        ({}, True),
+        ({"/home/u/.codex/config.toml": off}, False),
+        ({"/w/p/.codex/config.toml": off}, False),
+    ):
+        assert words_of(launch(["codex"], "proxy", {}, files)) == {"check_for_update_on_startup": value}
+    for line in ("codex -c a=b", "codex --no-daemon", "codex resume --remote=ws://h", "codex -cmodel=x"):
+        assert launch(line.split(), "proxy").arguments == ()
 
 
 # -- the base-URL route

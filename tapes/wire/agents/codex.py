@@ -4,6 +4,10 @@ Its base URLs stand in config.toml; `-c key=value` outranks the file and leaves 
 provider is led to us whole (`openai_base_url`), WebSocket included. With a ChatGPT login that provider asks the service
 where to go, so on the base-URL route it gets a provider of its own, which does not ask; sessions remember their
 provider, so `codex resume` lists those of the proxy route apart from these.
+
+On a terminal it makes its calls in a background server, which it starts, and shares with later launches, settings and
+all: one that runs already would make them past us, and one that we had started would outlive our address. A `-c` on
+the command line makes it do without. So there is always one; where we need none, it says what holds anyway.
 """
 
 from __future__ import annotations
@@ -25,6 +29,10 @@ API_KEY_URL, LOGIN_URL = "https://api.openai.com/v1", "https://chatgpt.com/backe
 OWN_PROVIDER = "tapes"
 _KEYS = ("openai_base_url", "base_url")
 """Where model calls go; `chatgpt_base_url` is the account's service beside them."""
+_IDLE = "check_for_update_on_startup"
+"""A setting of every version seen, said once more as it is (true, where nobody says anything)."""
+_ALONE = ("-c", "--config", "--enable", "--disable", "--no-daemon", "--remote")
+"""With any of these on its command line it uses no background server of its own accord."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _AGENT = re.compile(r"codex[\w-]*/([^\s(]+)")
 
@@ -53,7 +61,7 @@ class Codex:
         said = {f"-c {path}": url for path, url in words.items() if path.rpartition(".")[2] in _KEYS}
         if launch.route == "proxy":
             local = {"--oss": oss.url} if oss.url else {}
-            return Settings(proxy_environment(launch), model_hosts=local | found | said)
+            return Settings(proxy_environment(launch), _on_its_own(launch, config), {}, local | found | said)
         if said:
             raise UsageError(
                 f"the command line itself gives codex its base URL ({next(iter(said))}), which outranks ours",
@@ -99,6 +107,13 @@ class Codex:
             parent="" if parent == session else parent,
             version=first(headers.get("version"), version.group(1) if version else ""),
         )
+
+
+def _on_its_own(launch: Launch, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The words that keep it from its background server and change nothing else."""
+    if any(word.partition("=")[0] in _ALONE or word.startswith("-c") for word in launch.argv[1:]):
+        return ()
+    return ("-c", f"{_IDLE}={json.dumps(merged(config, _project(launch)).get(_IDLE) is not False)}")
 
 
 def _home(launch: Launch) -> str:

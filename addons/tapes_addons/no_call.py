@@ -37,7 +37,10 @@ def explain(done: Mapping[str, Any], session: str, route: str) -> str:
     if not said and done.get("connections"):
         said.append("Connections came to us, but none of the requests was a model call.")
     if not said and done.get("can_tell"):
-        said.append("The agent made no call: no connection of its own was seen, to us or past us.")
+        said.append(
+            "It seems that the agent made no call: no connection of its own was seen, to us or past us (one past us "
+            "that was over within half a second, or before the recorder had started, would not have been)."
+        )
     if not said:
         said.append(
             "No connection came to us; whether the agent connected to anyone else, we cannot tell on this system. "

@@ -25,7 +25,7 @@ from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 from tapes.intake.recording import Who
 from tapes.intake.writer import Writer
 from tapes.wire import endpoints
-from tapes_addons import http1_mends
+from tapes_addons import http1_mends, websocket_mends
 from tapes_addons.capture import Capture, Config
 from tapes_addons.plan import Plan
 from tapes_addons.routes import HostMap, Target, UpstreamProxy
@@ -97,6 +97,7 @@ def build(
     """A master ready to `run()` on the running loop. `ca`: folder of our CA; `upstream_ca`: roots for providers."""
     sys.setswitchinterval(SWITCH_S)
     http1_mends.apply()
+    websocket_mends.apply()
     InheritedInstance.sock = listener
     master = Master(options.Options())
     master.addons.add(core.Core(), capture, proxyserver.Proxyserver(), next_layer.NextLayer(), tlsconfig.TlsConfig())

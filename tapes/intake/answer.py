@@ -41,6 +41,7 @@ class Answer:
         self._parts: list[Draft] = []
         self._spans_written = 0  # how many of the body's redactions stand in parts
         self._feeds: list[int] = []
+        self._binary: list[int] = []
         self._held = b""
 
     @property
@@ -67,7 +68,7 @@ class Answer:
         if self.head is None:
             return
         if self.is_turn:
-            released = self._message(piece.data)
+            released = self._message(piece)
         else:
             self._wire += piece.data
             released = self._redactor.feed(self._decoder.feed(piece.data))
@@ -101,6 +102,8 @@ class Answer:
         sizes = lengths(stored, self._feeds) if self._feeds else None
         if sizes is not None:
             body["messages"] = sizes
+        if self._binary:
+            body["binary"] = self._binary
         body["outcome"] = outcome.judge(
             provider=self.opened.provider,
             cls=self.opened.cls,
@@ -121,10 +124,12 @@ class Answer:
         drafting.batch.drop_tails += self._parts
         return drafting.draft("exchange.end", end.at, body, [self.draft]), stored
 
-    def _message(self, data: bytes) -> bytes:
+    def _message(self, message: Arrived) -> bytes:
         """What a message of a turn releases: the redactor gives out whole lines, the body has line feeds between."""
-        self._feeds.append(data.count(b"\n"))
-        released = self._held + self._redactor.feed(data + b"\n")
+        if not message.is_text:
+            self._binary.append(len(self._feeds))
+        self._feeds.append(message.data.count(b"\n"))
+        released = self._held + self._redactor.feed(message.data + b"\n")
         self._held = b"\n" if released.endswith(b"\n") else b""
         return released.removesuffix(b"\n")
 

@@ -74,7 +74,7 @@ class Socket:
         if key not in self.answered:
             self.answered.add(key)
             happenings.append(Answered(key, message.at, 101, "", "websocket", ()))
-        happenings.append(Arrived(key, message.at.mono_ns, message.data))
+        happenings.append(Arrived(key, message.at.mono_ns, message.data, message.is_text))
         ending = ENDINGS[provider]
         if kind in ending.done or kind in ending.failed:
             happenings.append(self._end(Finished(key, message.at, "eof")))

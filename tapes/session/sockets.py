@@ -82,8 +82,9 @@ def _of(archive: Archive, digest: Digest, record: Record) -> Iterator[SaidMessag
             yield SaidMessage(digest, True, "text", archive.body(request) if request else b"")
         case "exchange.end":
             response = BodyRef.match(body["response"])
-            for data in split(archive.body(response), body.get("messages")) if response else ():
-                yield SaidMessage(digest, False, "text", data)
+            binary = set(body.get("binary", ()))
+            for n, data in enumerate(split(archive.body(response), body.get("messages")) if response else ()):
+                yield SaidMessage(digest, False, "binary" if n in binary else "text", data)
         case "connection" if body["event"] == "messages":
             said = split(archive.body(BodyRef.of(body["data"])), body.get("messages"))
             if len(said) == len(body["from"]):

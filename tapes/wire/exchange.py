@@ -76,6 +76,8 @@ class Arrived:
     key: str
     mono_ns: int
     data: bytes
+    is_text: bool = True
+    """Of a WebSocket turn: what kind of message it is."""
 
 
 @dataclass(frozen=True, slots=True)

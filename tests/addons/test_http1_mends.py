@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tapes.intake.recording import Who
+from proxied import proxy
 from tapes.wire.exchange import Answered, Arrived, Happening
-from tapes_addons.capture import Capture, Config
-from tapes_addons.proxy import build
-from tapes_addons.routes import HostMap
-from tapes_addons.trust import make_ca, write_bundles
 
 HEAD = b"POST http://api.anthropic.com/v1/messages HTTP/1.1\r\nHost: api.anthropic.com\r\n"
 
@@ -31,26 +26,9 @@ async def proxied(folder: Path, answer: bytes, seen: list[Happening], asked: lis
 
     upstream = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = upstream.sockets[0].getsockname()[1]
-    make_ca(folder)
-    _, _, roots = write_bundles(folder, folder / "ca", {})
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    own = listener.getsockname()[1]
-    config = Config(own_port=own, host_map=HostMap.parse([f"api.anthropic.com=http://127.0.0.1:{port}"]))
-
-    def sink(happening: Happening, who: Who) -> bool:
-        seen.append(happening)
-        return True
-
-    master = build(Capture(sink, config), config, listener, str(folder / "ca"), str(roots), False)
-    serving = asyncio.ensure_future(master.run())
-    try:
+    async with proxy(folder, [f"api.anthropic.com=http://127.0.0.1:{port}"], seen=seen.append) as own:
         yield own
-    finally:
-        master.shutdown()
-        await serving
-        upstream.close()
+    upstream.close()
 
 
 @pytest.mark.parametrize(

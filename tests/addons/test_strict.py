@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from proxied import proxy
 from simulation import TWO_TURNS, run_agent, script
-from tapes.intake.recording import Who
-from tapes.wire.exchange import Happening
-from tapes_addons.capture import Capture, Config
-from tapes_addons.proxy import build
-from tapes_addons.routes import HostMap
 from tapes_addons.simulators.agent import DIALECTS
 from tapes_addons.simulators.provider import Provider
-from tapes_addons.trust import CERTIFICATE, make_ca, write_bundles
+from tapes_addons.trust import CERTIFICATE
 
 HOSTS = {
     "anthropic": "https://api.anthropic.com",
@@ -30,36 +22,16 @@ OPENAI = "https://api.openai.com/v1"
 REASON = "the disk is full"
 
 
-@contextlib.asynccontextmanager
-async def proxy(folder: Path, provider: str, reason: str) -> AsyncIterator[int]:
-    """Our proxy, whose archive gives `reason` for not taking a request. Its port."""
-    make_ca(folder)
-    _, _, roots = write_bundles(folder, folder / "ca", {})
-    listener = socket.create_server(("127.0.0.1", 0))
-    own = listener.getsockname()[1]
-
-    async def confirm() -> str:
-        await asyncio.sleep(0)
-        return reason
-
-    def sink(happening: Happening, who: Who) -> bool:
-        return True
-
+def mapped(provider: str) -> list[str]:
+    """Every host of the scripted agent's, sent to the provider."""
     hosts = {url.partition("://")[2].partition("/")[0] for url in (*HOSTS.values(), OPENAI)}
-    config = Config(own_port=own, host_map=HostMap.parse(f"{host}={provider}" for host in hosts), confirm=confirm)
-    master = build(Capture(sink, config), config, listener, str(folder / "ca"), str(roots), False)
-    serving = asyncio.ensure_future(master.run())
-    try:
-        yield own
-    finally:
-        master.shutdown()
-        await serving
+    return [f"{host}={provider}" for host in hosts]
 
 
 async def talk(folder: Path, dialect: str, reason: str) -> tuple[int, str, int]:
     """(status, what the agent said, requests or messages that reached the provider)."""
     async with Provider(script(TWO_TURNS), truth=folder / "truth") as provider:
-        async with proxy(folder, provider.url, reason) as port:
+        async with proxy(folder, mapped(provider.url), reason=reason) as port:
             own = f"http://127.0.0.1:{port}"
             env = {"HTTPS_PROXY": own, "HTTP_PROXY": own, "SSL_CERT_FILE": str(folder / "ca" / CERTIFICATE)}
             url = HOSTS.get(dialect, OPENAI)

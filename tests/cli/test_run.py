@@ -374,7 +374,7 @@ def test_words_of_ours_stand_behind_the_agents_own_and_are_no_part_of_what_the_u
 def test_a_program_that_ignores_the_proxy_is_told_from_one_that_made_no_call(tmp_path: Path) -> None:
     with bench(tmp_path, TWO_TOOLS) as b:
         done = b.run("sleep", "1")
-        assert b"made no call" in done.stderr
+        assert b"made no call: no connection" in done.stderr
         port = b.provider_url.rpartition(":")[2]
         program = f"import socket, time; s = socket.create_connection(('127.0.0.1', {port})); time.sleep(2)"
         done = b.run(sys.executable, "-c", program)

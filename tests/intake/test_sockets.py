@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from socket_tape import ASK, CANCEL, CREATED, DELTA, DONE, FAILED, Tape, split
 from tapes.intake.answer import PART_AGE_NS
 from tapes.intake.sockets import lengths, message_type
-from tapes.wire.exchange import SocketGap
+from tapes.session.sockets import messages
+from tapes.wire.exchange import SocketGap, SocketMessage
 from tapes.wire.redact import Redactor
 
 
@@ -164,3 +165,16 @@ def test_joined_messages_can_be_told_apart_again(messages: list[bytes]) -> None:
 
 def test_lengths_are_withheld_where_line_feeds_were_redacted() -> None:
     assert lengths(b"a\n[key]", [0, 3]) is None
+
+
+def test_a_binary_message_of_a_turn_is_told_as_one() -> None:
+    tape = Tape()
+    tape.agent(ASK)
+    tape.provider(CREATED)
+    tape.play(SocketMessage("k", tape.now(), False, False, b"\x00\xfe"))
+    tape.provider(DONE)
+    end = tape.records("exchange.end")[-1]
+    assert end.body["binary"] == [1]
+    turn = next(d for d, r in tape.archive.session_records(tape.session) if r.body.get("http") == "websocket")
+    said = messages(tape.archive, tape.session, turn)
+    assert [(m.kind, m.data) for m in said][1:] == [("text", CREATED), ("binary", b"\x00\xfe"), ("text", DONE)]

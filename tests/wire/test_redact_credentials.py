@@ -87,6 +87,35 @@ def test_other_headers_are_searched_like_any_text() -> None:
     assert [span[1:] for span in spans] == [("referer", "url-key"), ("referer", "env:X"), ("x-note", "github-token")]
 
 
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (
+            b"realtime, openai-insecure-api-key.%s, openai-beta.realtime-v1",
+            b"realtime, openai-insecure-api-key.%s, openai-beta.realtime-v1",
+        ),
+        (b"access_token, %s", b"access_token, %s"),
+        (b"bearer.%s", b"bearer.%s"),
+    ],
+)
+def test_a_key_among_the_subprotocols_of_a_websocket_is_cut_out_and_sought_from_then_on(
+    value: bytes, kept: bytes
+) -> None:
+    redactor = Redactor()
+    (headers, spans) = redactor.headers([(b"Sec-WebSocket-Protocol", value % TOKEN)])
+    assert headers == [(b"Sec-WebSocket-Protocol", kept % b"[REDACTED:header:sec-websocket-protocol]")]
+    assert spans
+    assert TOKEN not in redactor.redact(b'{"echo":"' + TOKEN + b'"}').data
+    assert redactor.headers(headers) == (headers, ())
+
+
+def test_subprotocols_without_a_key_stay() -> None:
+    headers = [
+        (b"Sec-WebSocket-Protocol", b"realtime, openai-beta.realtime-v1, graphql-transport-ws, authenticated, json")
+    ]
+    assert Redactor().headers(headers) == (headers, ())
+
+
 def test_headers_redacted_twice_stay_what_they_are() -> None:
     redactor = Redactor()
     once, _ = redactor.headers([(b"Authorization", b"Bearer " + TOKEN), (b"Referer", b"https://u:p4ss@h/?key=x1")])

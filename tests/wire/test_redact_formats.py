@@ -37,6 +37,7 @@ KEYS: dict[str, list[str]] = {
         f"sk-admin-{_url64(58)}T3BlbkFJ{_url64(58)}",
         f"sk-{_some(20)}T3BlbkFJ{_some(20)}",
     ],
+    "openai-ephemeral-key": [f"ek_{'68af296e' * 4}"],
     "openai-session": [f"sess-{_some(40)}"],
     "sk-api-key": [f"sk-{_some(32, _HEX)}"],
     "google-api-key": [f"AIza{_url64(35)}", f"AQ.Ab8R{_url64(46)}"],

@@ -89,6 +89,21 @@ _QUERY = re.compile(
 )
 
 
+_SUBPROTOCOL = re.compile(
+    rb"(?i:\b[\w.-]*(?:api-?key|token|auth|jwt|bearer|secret|password)[\w-]*)[.,=]\s*"
+    rb"(?P<value>(?!\[REDACTED:)[^\s,]{8,})"
+)
+
+
+def in_subprotocols(value: bytes) -> list[Hit]:
+    """Credentials in `Sec-WebSocket-Protocol`, where browsers put what they may not put into a header of its own:
+    `openai-insecure-api-key.KEY`, `base64url.bearer.authorization.k8s.io.TOKEN`, or `access_token, TOKEN`."""
+    return [
+        Hit(found.start("value"), *found.span("value"), "header:sec-websocket-protocol")
+        for found in _SUBPROTOCOL.finditer(value)
+    ]
+
+
 def in_url(url: bytes) -> list[Hit]:
     """The values of query parameters that carry credentials; a password before the host is found in any text."""
     return [Hit(found.start("value"), *found.span("value"), "url-key") for found in _QUERY.finditer(url)]

@@ -163,7 +163,7 @@ class Redactor:
             if named.spans:
                 name, shown = named.data, named.data.decode("latin-1").lower()
                 spans += [("header", shown, span.rule) for span in named.spans]
-            redacted = self._url(value)
+            redacted = self._subprotocols(value) if shown == "sec-websocket-protocol" else self._url(value)
             spans += [("header", shown, span.rule) for span in redacted.spans]
             kept.append((name, redacted.data))
         return kept, tuple(spans)
@@ -178,4 +178,13 @@ class Redactor:
         for hit in found:
             if credentials.is_token(value[hit.start : hit.end]):
                 self.learn(hit.rule, value[hit.start : hit.end])
+        return self._with(found, value)
+
+    def _subprotocols(self, value: bytes) -> Redacted:
+        found = credentials.in_subprotocols(value)
+        for hit in found:
+            self.learn(hit.rule, value[hit.start : hit.end])
+        return self._with(found, value)
+
+    def _with(self, found: list[Hit], value: bytes) -> Redacted:
         return self._woven(value, sorted([*found, *self.scan(value, 0, len(value))]))

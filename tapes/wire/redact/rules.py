@@ -42,6 +42,7 @@ VENDORS: tuple[tuple[str, str, bytes], ...] = (
     ("langfuse-key", "sk-", rb"sk-lf-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}" + END),
     ("openai-api-key", "sk-", rb"sk-(?:proj|svcacct|admin)-(?=[\w-]*\d)[\w-]{32,}"),
     ("openai-api-key", "sk-", rb"sk-[A-Za-z0-9]{48}" + END),
+    ("openai-ephemeral-key", "ek_", rb"ek_[0-9a-f]{32}" + END),
     ("openai-session", "ses", rb"sess-[A-Za-z0-9]{40}" + END),
     ("sk-api-key", "sk-", rb"sk-[0-9a-f]{32}" + END),  # DeepSeek, DashScope
     ("google-api-key", "AIz", rb"AIza[\w-]{35}" + END),

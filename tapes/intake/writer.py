@@ -32,6 +32,8 @@ QUEUE_BYTES = 256 * 1024 * 1024
 DRAIN_ITEMS = 2_000
 DRAIN_BYTES = 16 * 1024 * 1024
 IDLE_S = 0.25
+FORGET_S = 60.0
+"""A quiet session's last bodies help to cut its next ones; with many sessions they would fill the memory."""
 RETRY_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 logger = logging.getLogger(__name__)
@@ -211,10 +213,14 @@ class Writer:
         self._on_closed(who, recording)
 
     def _close_idle(self) -> None:
-        """Close the sessions that have gone quiet: each holds the memory of its last bodies."""
+        """Let go of the last bodies of sessions that have gone quiet, and close those that have been so for long."""
         if self._idle_close_s is None:
             return
-        before = time.monotonic_ns() - int(self._idle_close_s * 1e9)
+        now = time.monotonic_ns()
+        for recording in self._recordings.values():
+            if recording.busy_ns < now - int(FORGET_S * 1e9):
+                recording.splitter.forget()
+        before = now - int(self._idle_close_s * 1e9)
         for who in [w for w, r in self._recordings.items() if r.busy_ns < before and not r.splitter.busy]:
             self._close_session(who, self._recordings.pop(who), {"how": "idle"})
 
@@ -223,7 +229,8 @@ class Writer:
             if not self._queue and self._last is None:
                 # While a response is live its parts fall due by time; otherwise only news wakes us.
                 live = any(recording.splitter.live for recording in self._recordings.values())
-                self._wake.wait(IDLE_S if live else self._idle_close_s)
+                quiet = self._idle_close_s and min(self._idle_close_s, FORGET_S)
+                self._wake.wait(IDLE_S if live else quiet)
             items: list[tuple[Who, Happening]] = []
             size = 0
             while self._queue and len(items) < DRAIN_ITEMS and size < DRAIN_BYTES:

@@ -34,4 +34,4 @@ class Generic:
         return settings
 
     def identity(self, headers: Mapping[str, str]) -> Identity:
-        return Identity(version=headers.get("user-agent", "").split(" ")[0])
+        return Identity(version=headers.get("user-agent", "").partition("(")[0].strip()[:60])

@@ -43,6 +43,10 @@ class ArchiveFull(ArchiveError):
     """No room: the disk or the map is full. Nothing of the failed commit was kept; it may be tried again."""
 
 
+class ArchiveInUse(ArchiveError):
+    """Others have the archive open, and what was asked needs it alone; the message names them."""
+
+
 class Damaged(TapesError):
     """Stored bytes do not re-hash to their name, or a link does not hold. `where` names the record or object."""
 

@@ -26,6 +26,7 @@ VERBS = {
     "cat": "Print a record, or the exact bytes of a body",
     "verify": "Re-derive every hash and link",
     "doctor": "Check that everything is in order for recording",
+    "archive": "Compact, copy or repair the archive; what it takes",
     "demo": "Record two runs of a scripted agent, offline",
 }
 

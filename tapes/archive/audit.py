@@ -75,7 +75,7 @@ def _get_all(run: Run, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
     return found
 
 
-def _numbers(run: Run) -> Iterator[int]:
+def numbers(run: Run) -> Iterator[int]:
     """Of all packs that there are. Going by the rows: a damaged key may claim the number of a pack far away."""
 
     def some(txn: Any, t: dict[str, Any]) -> list[int]:
@@ -103,7 +103,7 @@ def _count(run: Run, table: str) -> int:
 
 def _packs(archive: Inside) -> Iterator[Fault | None]:
     run, whole, unled = archive._run, 0, dict[bytes, Fault]()
-    for number in _numbers(run):
+    for number in numbers(run):
         try:
             payload = archive._packed(number)
             places = pack.table(payload)

@@ -18,8 +18,8 @@ import errno
 import os
 import resource
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,11 +27,13 @@ import lmdb
 
 from tapes.archive import pack, place, tables
 from tapes.archive.base import Batch
+from tapes.archive.claim import Claim
+from tapes.archive.fresh import FRESH, sweep
 from tapes.archive.lookups import PackCache, TableReader, Tables, Txn
 from tapes.archive.machine import boot_id
 from tapes.archive.plan import Plan, make_plan
 from tapes.archive.writing import Known, carry_out
-from tapes.errors import ArchiveError, ArchiveFull, Damaged, FormatError, TapesError, UsageError
+from tapes.errors import ArchiveError, ArchiveFull, ArchiveInUse, Damaged, FormatError, TapesError, UsageError
 from tapes.record.digest import Digest
 
 MAP_SIZE = 1 << 38
@@ -47,15 +49,20 @@ class _Environment:
     """One environment, shared by all archives of this process on the same path; reopened when LMDB gave it
     up."""
 
-    def __init__(self, path: Path, *, create: bool, readonly: bool) -> None:
-        self.path, self.readonly, self.pid = path, readonly, os.getpid()
+    def __init__(self, path: Path, *, create: bool, readonly: bool, needed: Sequence[str]) -> None:
+        self.path, self.readonly, self.pid, self.needed = path, readonly, os.getpid(), needed
         self.holders = 0
         self.env: Any = None
         self.closed = False
         self._create = create
         self._inside = 0
         self._idle = threading.Condition()
-        self._open()
+        self.claim = Claim(path)
+        try:
+            self._open()
+        except BaseException:
+            self.claim.release()
+            raise
 
     def _open(self) -> None:
         env, size = None, MAP_SIZE
@@ -69,7 +76,7 @@ class _Environment:
                     raise ArchiveError(f"no address space for the map of {self.path}") from error
         try:
             _check_length(env, self.path)
-            self.tables = _open_tables(env, self._create)
+            self.tables = _open_tables(env, self._create, self.needed)
             env.reader_check()  # frees the slots of readers that were killed
         except lmdb.Error as error:
             env.close()
@@ -104,6 +111,15 @@ class _Environment:
 
     def use[T](self, work: Callable[[Txn, Tables], T], *, write: bool = False) -> T:
         """Run `work` in a transaction of its own: committed when it returns, undone when it raises."""
+
+        def transact(env: Any) -> T:
+            with env.begin(write=write) as txn:
+                return work(txn, self.tables)
+
+        return self.ask(transact)
+
+    def ask[T](self, work: Callable[[Any], T]) -> T:
+        """Run `work` on LMDB's environment itself."""
         if os.getpid() != self.pid:
             raise ArchiveError("the archive was opened before a fork", hint="open it in the child")
         with self._idle:
@@ -114,8 +130,7 @@ class _Environment:
             env = self.env
             self._inside += 1
         try:
-            with env.begin(write=write) as txn:
-                return work(txn, self.tables)
+            return work(env)
         finally:
             with self._idle:
                 self._inside -= 1
@@ -139,6 +154,23 @@ class _Environment:
             if self.env is not None and os.getpid() == self.pid:
                 self.env.close()
             self.closed, self.env = True, None
+        self.claim.release()
+
+    def retire(self, change: int) -> Claim | None:
+        """As `LmdbArchive.retire`."""
+        self.claim.alone()
+        with _LOCK:
+            if self.holders != 1:
+                self.claim.share()
+                raise ArchiveInUse(f"this process has {self.path} open once more")
+            if self.ask(_last_change) != change:
+                self.claim.share()
+                return None
+            with self._idle:
+                self._idle.wait_for(lambda: not self._inside)
+                self.env.close()
+                self.closed, self.env = True, None
+        return self.claim
 
 
 _LOCK = threading.Lock()
@@ -146,7 +178,7 @@ _ENVIRONMENTS: dict[tuple[int, int], _Environment] = {}
 """By device and inode of the directory. Module state, because LMDB's rule is one per process."""
 
 
-def _share(path: Path, *, create: bool, readonly: bool) -> _Environment:
+def _share(path: Path, *, create: bool, readonly: bool, needed: Sequence[str]) -> _Environment:
     found = path.stat()
     key = (found.st_dev, found.st_ino)
     with _LOCK:
@@ -154,9 +186,10 @@ def _share(path: Path, *, create: bool, readonly: bool) -> _Environment:
         if env is not None and env.pid != os.getpid():
             if env.env is not None:
                 env.env.close()  # inherited through a fork: this lets go of our copy only, the parent's goes on
+            env.claim.release()
             env = None
         if env is None or env.closed:
-            env = _ENVIRONMENTS[key] = _Environment(path, create=create, readonly=readonly)
+            env = _ENVIRONMENTS[key] = _Environment(path, create=create, readonly=readonly, needed=needed)
         elif env.readonly and not readonly:
             raise UsageError(f"this process has {path} open for reading only")
         env.holders += 1
@@ -187,14 +220,23 @@ class LmdbArchive(TableReader):
         self._group = pack.Group()
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, create: bool = False, readonly: bool = False) -> Self:
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        create: bool = False,
+        readonly: bool = False,
+        needed: Sequence[str] = tables.TABLES,
+    ) -> Self:
         """The archive in a directory. NotFound when there is none and not `create`; FormatError when it is
-        something else or newer than this program; ArchiveError when its place is not safe; Damaged when it
-        was cut short."""
+        something else or newer than this program, or lacks a table that is `needed`; ArchiveError when its place is not
+        safe; ArchiveInUse when its file is being replaced; Damaged when it was cut short."""
         directory = Path(path)
         create = create and not readonly
         place.prepare(directory, create=create)
-        environment = _share(directory, create=create, readonly=readonly)
+        if not readonly:
+            sweep(directory / FRESH)
+        environment = _share(directory, create=create, readonly=readonly, needed=needed)
         if create:
             place.sync_directory(directory)
         return cls(environment, readonly=readonly)
@@ -203,6 +245,64 @@ class LmdbArchive(TableReader):
         environment, self._env = self._env, None
         if environment is not None:
             _release(environment)
+
+    # -- the file as a whole
+
+    def change(self) -> int:
+        """A number that every commit, by any process, makes higher."""
+        return self._ask(_last_change)
+
+    def alone(self) -> None:
+        """ArchiveInUse, naming the processes, unless nobody else has it open right now."""
+        environment = self._environment()
+        environment.claim.alone()
+        environment.claim.share()
+
+    def retire(self, change: int) -> Claim | None:
+        """Close it for good, and keep everybody out of its directory until the caller releases the claim that is
+        returned. None when somebody committed since `change`, ArchiveInUse when others have it open: then it stays
+        open."""
+        claim = self._environment().retire(change)
+        if claim is not None:
+            self._env = None
+        return claim
+
+    def copy_to(self, path: Path) -> None:
+        """Write a compact copy of the last committed state into a new file (0600), durably. Others may write
+        meanwhile; their commits are not in it."""
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            self._ask(lambda env: env.copyfd(handle, compact=True))
+            os.fsync(handle)
+        except OSError as error:
+            raise ArchiveError(f"cannot write {path}: {error.strerror}") from error
+        finally:
+            os.close(handle)
+
+    def pages(self) -> tuple[int, int, dict[str, tuple[int, int]]]:
+        """Bytes of a page; pages of the file; by table its rows and its pages. What is in no table is free, but for two
+        pages and LMDB's own table of tables (``)."""
+
+        def work(txn: Txn, t: Tables) -> dict[str, Any]:
+            return {name: txn.stat(table) for name, table in t.items()}
+
+        stats = self._run(work)
+        whole = self._ask(lambda env: env.stat())
+        last: int = self._ask(lambda env: env.info()["last_pgno"])
+        kinds = ("branch_pages", "leaf_pages", "overflow_pages")
+        found = {name: (s["entries"], sum(s[kind] for kind in kinds)) for name, s in (stats | {"": whole}).items()}
+        return whole["psize"], last + 1, found
+
+    def _environment(self) -> _Environment:
+        if self._env is None:
+            raise ArchiveError("the archive is closed")
+        return self._env
+
+    def _ask[T](self, work: Callable[[Any], T]) -> T:
+        try:
+            return self._environment().ask(work)
+        except lmdb.Error as error:
+            raise _ours(error, self.path) from error
 
     # -- writing
 
@@ -244,9 +344,7 @@ class LmdbArchive(TableReader):
 
     def _run[T](self, work: Callable[[Txn, Tables], T], *, write: bool = False) -> T:
         """`use`, with LMDB's errors as ours. When LMDB gave the environment up, once more on a fresh one."""
-        environment = self._env
-        if environment is None:
-            raise ArchiveError("the archive is closed")
+        environment = self._environment()
         try:
             return environment.use(work, write=write)
         except lmdb.MapFullError as error:
@@ -267,8 +365,14 @@ def _took_effect(plan: Plan, batch: Batch, known: Known) -> bool:
     return bool(rows) and len(rows) == len(batch.drafts) and known.has_record(rows[-1].digest)
 
 
-def _open_tables(env: Any, create: bool) -> Tables:
-    """Handles of all tables; made, with the format's version, where the environment is empty and `create`."""
+def _last_change(env: Any) -> int:
+    number: int = env.info()["last_txnid"]
+    return number
+
+
+def _open_tables(env: Any, create: bool, needed: Sequence[str]) -> Tables:
+    """Handles of all tables, or of those that are there when the needed ones are; made, with the format's version,
+    where the environment is empty and `create`."""
     try:
         if create and not env.stat()["entries"]:
             # One transaction: a crash leaves either nothing or a whole empty archive. Of two makers one is second.
@@ -277,7 +381,10 @@ def _open_tables(env: Any, create: bool) -> Tables:
                 txn.put(b"format", tables.FORMAT_NAME, db=made["meta"], overwrite=False)
                 txn.put(b"version", tables.u32(tables.VERSION), db=made["meta"], overwrite=False)
         # Without a transaction of ours: handles opened in a reading one do not outlive it.
-        found = {name: env.open_db(name.encode(), create=False) for name in tables.TABLES}
+        found = {}
+        for name in tables.TABLES:
+            with nullcontext() if name in needed else suppress(lmdb.Error):
+                found[name] = env.open_db(name.encode(), create=False)
         with env.begin() as txn:
             name, version = (txn.get(key, db=found["meta"]) for key in (b"format", b"version"))
     except (lmdb.NotFoundError, lmdb.IncompatibleError) as error:

@@ -1,0 +1,231 @@
+"""What is derived comes back from the packs, and what does not is named."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import lmdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archive.test_damage import change_pack, changed, packs, put_pack
+from contract.archive_suite import a_part, an_end, an_exchange, is_sound
+from strategies import note, opening
+from tapes.archive import tables
+from tapes.archive.base import Batch
+from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.rebuild import rebuild
+from tapes.archive.summary import Summary
+from tapes.archive.verify import verify
+from tapes.errors import ArchiveInUse, Damaged, FormatError
+from tapes.record.digest import Digest
+
+DERIVED = ("log", "byhash", "chain", "head", "body", "obj")
+
+type Content = dict[str, list[tuple[bytes, bytes]]]
+
+
+def fill(path: Path, seed: int = 0) -> list[Digest]:
+    """Sessions that take turns, bodies small and large, a part that became a body and one that did not, a name, a
+    summary; two processes' worth of groups."""
+    chance, drafts = random.Random(seed), [opening(), opening(), opening()]
+    for _ in range(2):
+        with LmdbArchive.open(path, create=True) as archive:
+            archive.commit(Batch([draft for draft in drafts if draft.hash is None]))
+            for n in range(12):
+                of = chance.choice(drafts)
+                text = b'["' + chance.randbytes(700).hex().encode() + b'","' + b"same " * 200 + b'"]'
+                exchange, batch = an_exchange(of, text * chance.choice((1, 1, 90)))
+                archive.commit(batch)
+                part = a_part(of, exchange, text[:20])
+                archive.commit(Batch([part, note(of, str(n))], tails={part: text[:20]}))
+                if chance.random() < 0.6:
+                    reply, whole = an_exchange(of, text)
+                    archive.commit(whole)
+                    end = an_end(of, exchange, None)
+                    end.body = {**end.body, "response": reply.body["request"]}
+                    archive.commit(Batch([end], drop_tails=[part]))
+    sessions = [draft.hash for draft in drafts if draft.hash]
+    with LmdbArchive.open(path) as archive:
+        head = archive.head(sessions[0])
+        assert head
+        row = Summary(upto=head[1], agent="an agent").to_bytes()
+        archive.commit(Batch([], names={"first": sessions[0]}, summaries={sessions[0]: row}))
+        assert is_sound(archive)
+    return sessions
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    fill(tmp_path / "archive")
+    return tmp_path / "archive"
+
+
+def content(path: Path) -> Content:
+    with LmdbArchive.open(path, readonly=True) as archive:
+        return archive._run(
+            lambda txn, t: {name: [(bytes(k), bytes(v)) for k, v in txn.cursor(db=table)] for name, table in t.items()}
+        )
+
+
+def drop(path: Path, *names: str, whole: bool) -> None:
+    """Remove all rows of tables, or the tables themselves."""
+    with lmdb.open(str(path), max_dbs=32, lib_version=0) as env:
+        for name in names:
+            table = env.open_db(name.encode(), create=False)
+            with env.begin(write=True) as txn:
+                txn.drop(table, delete=whole)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["rows", "table"])
+@pytest.mark.parametrize("names", [*((name,) for name in DERIVED), DERIVED], ids=lambda names: "+".join(names))
+def test_a_derived_table_that_is_gone_comes_back_equal(home: Path, names: tuple[str, ...], whole: bool) -> None:
+    before = content(home)
+    drop(home, *names, whole=whole)
+    if whole:
+        with pytest.raises(FormatError):
+            LmdbArchive.open(home)
+    done = rebuild(home)
+    assert done.whole and done.swapped and done.kept is None
+    assert content(home) == before
+    with LmdbArchive.open(home) as archive:
+        assert is_sound(archive)
+
+
+def test_summaries_that_are_gone_are_left_to_whoever_folds_them(home: Path) -> None:
+    before = content(home)
+    drop(home, "summary", whole=True)
+    kept = before["summary"]
+
+    def fold(archive: LmdbArchive) -> None:
+        archive.commit(Batch([], summaries={Digest(key): value for key, value in kept}))
+
+    assert rebuild(home, fold=fold).whole
+    assert content(home) == before
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 10_000), gone=st.sets(st.sampled_from(DERIVED), min_size=1))
+def test_any_archive_comes_back_equal(tmp_path_factory: pytest.TempPathFactory, seed: int, gone: set[str]) -> None:
+    path = tmp_path_factory.mktemp("any") / "archive"
+    fill(path, seed)
+    before = content(path)
+    drop(path, *gone, whole=False)
+    assert rebuild(path).whole
+    assert content(path) == before
+
+
+@pytest.mark.parametrize("table", ["byhash", "log", "chain", "head", "body", "obj"])
+def test_rows_that_lead_astray_do_not_come_along(home: Path, table: str) -> None:
+    before = content(home)
+    with LmdbArchive.open(home) as archive:
+        key, value = before[table][3 % len(before[table])]
+        archive._run(lambda txn, t: txn.put(key, changed(value) if value else b"x", db=t[table]), write=True)
+        archive._run(lambda txn, t: txn.put(changed(key), value, db=t[table]), write=True)
+    done = rebuild(home)
+    if table == "byhash":  # the changed pos of one row: what it leads to can be anything
+        assert set(before["log"]) <= set(content(home)["log"])
+    else:
+        assert done.whole and content(home) == before
+
+
+def test_a_dry_run_changes_nothing_and_says_the_same(home: Path) -> None:
+    drop(home, *DERIVED, whole=False)
+    before = (home / "data.mdb").read_bytes()
+    dry = rebuild(home, dry_run=True)
+    assert (home / "data.mdb").read_bytes() == before
+    assert not dry.swapped and not (home / "fresh").exists()
+    real = rebuild(home)
+    assert (dry.whole, dry.records, dry.objects, dry.sessions) == (True, real.records, real.objects, real.sessions)
+
+
+def records_in(archive: LmdbArchive, number: int) -> dict[Digest, tuple[Digest, int]]:
+    """Records whose entries lead to a pack: hash to session and seq."""
+    found = {}
+    for pos, digest, record in archive.log():
+        row = archive._run(lambda txn, t, pos=pos: txn.get(tables.u64(pos), db=t["log"]))
+        if tables.read_entry(row).pack == number:
+            found[digest] = (record.session or digest, record.seq)
+    return found
+
+
+@pytest.mark.parametrize("witnesses", [True, False], ids=["indexes there", "indexes gone"])
+@pytest.mark.parametrize("place", [0, 3, 7, 20, -1])
+def test_every_record_of_a_damaged_pack_is_named_and_all_others_are_kept(
+    home: Path, place: int, witnesses: bool
+) -> None:
+    with LmdbArchive.open(home) as archive:
+        frames = packs(archive)
+        number = sorted(frames)[place]
+        everything = {digest: (record.session or digest, record.seq) for _, digest, record in archive.log()}
+        group = [n for n in sorted(frames) if n >= number]
+        put_pack(archive, number, frames[number][:13] + bytes(len(frames[number]) - 13))
+        readable = set()
+        for digest in everything:
+            try:
+                archive.record(digest)
+                readable.add(digest)
+            except Damaged:
+                pass
+    assert group
+    gone = {digest: of for digest, of in everything.items() if digest not in readable}
+    if not witnesses:
+        drop(home, *DERIVED, whole=False)
+    done = rebuild(home)
+    assert not done.whole and done.kept is not None and done.kept.stat().st_mode & 0o777 == 0o600
+    assert number in done.losses.packs
+    named = {(lost.session, record.seq) for lost in done.lost for record in lost.records}
+    hashes = {record.hash for lost in done.lost for record in lost.records}
+    if witnesses:
+        assert hashes - {None} == set(gone) and named == set(gone.values())
+    else:
+        # The links tell of all that something was linked to; the last records of a session leave no trace of their own.
+        assert named <= set(gone.values()) and hashes - {None} <= set(gone)
+    with LmdbArchive.open(home) as archive:
+        for digest in readable:
+            assert archive.record(digest).session in (None, everything[digest][0])
+            session, seq = everything[digest]
+            assert archive.session_record(session, seq)[0] == digest
+        for digest in hashes - {None}:
+            with pytest.raises(Damaged, match=digest.short()):
+                archive.record(digest)
+        report = verify(archive)
+        assert not report.ok
+        found = {finding.where for finding in report.findings}
+        assert {digest.hex() for digest in hashes if digest} <= found
+        # It can be written to again.
+        session = next(of for digest, (of, _) in everything.items() if digest in readable)
+        archive.commit(Batch([note(session, "after")]))
+
+
+def test_a_record_that_was_changed_breaks_its_chain_and_is_told(home: Path) -> None:
+    with LmdbArchive.open(home) as archive:
+        pos = next(pos for pos, _, record in archive.log() if record.type == "note" and pos > 20)
+        digest, record = archive.at(pos)
+        raw = archive.record_raw(digest)
+        change_pack(archive, pos, raw, raw.replace(record.nonce, bytes(16)))
+    done = rebuild(home)
+    assert not done.whole
+    assert digest in {row.hash for lost in done.lost for row in lost.records} or any(
+        digest.short() in text for text in done.losses.breaks
+    )
+
+
+def test_an_object_that_is_lost_is_told_of_every_record_that_needs_it(home: Path) -> None:
+    with LmdbArchive.open(home) as archive:
+        pos, digest, record = next(row for row in archive.log() if row[2].type == "exchange.open")
+        node = Digest(record.body["request"]["node"])
+        data = archive.object(node)[1]
+        change_pack(archive, pos, data, changed(data))
+    done = rebuild(home)
+    assert not done.whole
+    assert digest in {bad for lost in done.lost for bad in lost.bodies}
+
+
+def test_it_is_refused_while_others_have_the_archive_open(home: Path) -> None:
+    with LmdbArchive.open(home, readonly=True), pytest.raises(ArchiveInUse):
+        rebuild(home)
+    assert not (home / "fresh").exists()
+    assert rebuild(home).whole

@@ -61,7 +61,12 @@ def compact(path: Path, progress: Progress | None = None) -> Compacted:
                 _copy(archive, fresh.file, progress)
                 report = _verified(fresh.path, progress)
                 after = fresh.file.stat().st_size
-                if swap(archive, fresh, change):
+                claim = archive.retire(change)
+                if claim is not None:
+                    try:
+                        swap(path, fresh)
+                    finally:
+                        claim.release()
                     return Compacted(before, after, report)
     raise ArchiveInUse(f"the archive in {path} was written to each time it was copied", hint="try again later")
 

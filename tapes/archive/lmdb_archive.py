@@ -18,8 +18,8 @@ import errno
 import os
 import resource
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,8 +49,8 @@ class _Environment:
     """One environment, shared by all archives of this process on the same path; reopened when LMDB gave it
     up."""
 
-    def __init__(self, path: Path, *, create: bool, readonly: bool, needed: Sequence[str]) -> None:
-        self.path, self.readonly, self.pid, self.needed = path, readonly, os.getpid(), needed
+    def __init__(self, path: Path, *, create: bool, readonly: bool) -> None:
+        self.path, self.readonly, self.pid = path, readonly, os.getpid()
         self.holders = 0
         self.env: Any = None
         self.closed = False
@@ -76,7 +76,7 @@ class _Environment:
                     raise ArchiveError(f"no address space for the map of {self.path}") from error
         try:
             _check_length(env, self.path)
-            self.tables = _open_tables(env, self._create, self.needed)
+            self.tables = _open_tables(env, self._create)
             env.reader_check()  # frees the slots of readers that were killed
         except lmdb.Error as error:
             env.close()
@@ -178,7 +178,7 @@ _ENVIRONMENTS: dict[tuple[int, int], _Environment] = {}
 """By device and inode of the directory. Module state, because LMDB's rule is one per process."""
 
 
-def _share(path: Path, *, create: bool, readonly: bool, needed: Sequence[str]) -> _Environment:
+def _share(path: Path, *, create: bool, readonly: bool) -> _Environment:
     found = path.stat()
     key = (found.st_dev, found.st_ino)
     with _LOCK:
@@ -189,7 +189,7 @@ def _share(path: Path, *, create: bool, readonly: bool, needed: Sequence[str]) -
             env.claim.release()
             env = None
         if env is None or env.closed:
-            env = _ENVIRONMENTS[key] = _Environment(path, create=create, readonly=readonly, needed=needed)
+            env = _ENVIRONMENTS[key] = _Environment(path, create=create, readonly=readonly)
         elif env.readonly and not readonly:
             raise UsageError(f"this process has {path} open for reading only")
         env.holders += 1
@@ -220,23 +220,16 @@ class LmdbArchive(TableReader):
         self._group = pack.Group()
 
     @classmethod
-    def open(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        create: bool = False,
-        readonly: bool = False,
-        needed: Sequence[str] = tables.TABLES,
-    ) -> Self:
+    def open(cls, path: str | os.PathLike[str], *, create: bool = False, readonly: bool = False) -> Self:
         """The archive in a directory. NotFound when there is none and not `create`; FormatError when it is
-        something else or newer than this program, or lacks a table that is `needed`; ArchiveError when its place is not
-        safe; ArchiveInUse when its file is being replaced; Damaged when it was cut short."""
+        something else or newer than this program; ArchiveError when its place is not safe; ArchiveInUse when
+        its file is being replaced; Damaged when it was cut short."""
         directory = Path(path)
         create = create and not readonly
         place.prepare(directory, create=create)
         if not readonly:
             sweep(directory / FRESH)
-        environment = _share(directory, create=create, readonly=readonly, needed=needed)
+        environment = _share(directory, create=create, readonly=readonly)
         if create:
             place.sync_directory(directory)
         return cls(environment, readonly=readonly)
@@ -370,9 +363,8 @@ def _last_change(env: Any) -> int:
     return number
 
 
-def _open_tables(env: Any, create: bool, needed: Sequence[str]) -> Tables:
-    """Handles of all tables, or of those that are there when the needed ones are; made, with the format's version,
-    where the environment is empty and `create`."""
+def _open_tables(env: Any, create: bool) -> Tables:
+    """Handles of all tables; made, with the format's version, where the environment is empty and `create`."""
     try:
         if create and not env.stat()["entries"]:
             # One transaction: a crash leaves either nothing or a whole empty archive. Of two makers one is second.
@@ -381,10 +373,7 @@ def _open_tables(env: Any, create: bool, needed: Sequence[str]) -> Tables:
                 txn.put(b"format", tables.FORMAT_NAME, db=made["meta"], overwrite=False)
                 txn.put(b"version", tables.u32(tables.VERSION), db=made["meta"], overwrite=False)
         # Without a transaction of ours: handles opened in a reading one do not outlive it.
-        found = {}
-        for name in tables.TABLES:
-            with nullcontext() if name in needed else suppress(lmdb.Error):
-                found[name] = env.open_db(name.encode(), create=False)
+        found = {name: env.open_db(name.encode(), create=False) for name in tables.TABLES}
         with env.begin() as txn:
             name, version = (txn.get(key, db=found["meta"]) for key in (b"format", b"version"))
     except (lmdb.NotFoundError, lmdb.IncompatibleError) as error:

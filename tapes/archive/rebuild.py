@@ -1,7 +1,8 @@
 """Make an archive anew from what cannot be derived: its packs, names and tails.
 
-For an archive whose indexes are damaged or have lost rows. The truth is copied into a fresh file as it is, the rest is
-derived from it (tapes.archive.derive), the whole is verified, and then takes the old file's place (tapes.archive.swap).
+For an archive whose indexes are damaged or have lost rows. The truth is read without LMDB (tapes.archive.pages), since
+LMDB dies of damaged pages, and copied into a fresh file as it is; the rest is derived from it (tapes.archive.derive),
+the whole is verified, and then takes the old file's place (tapes.archive.swap).
 
 Where packs are damaged, what they held is lost, and the old indexes, as far as they can be read, are the witnesses of
 what that was. Then the old file is kept beside the new one, for whoever can read more out of it.
@@ -10,30 +11,27 @@ what that was. Then the old file is kept beside the new one, for whoever can rea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-from tapes.archive import audit, tables
+from tapes.archive import tables
+from tapes.archive.claim import Claim
 from tapes.archive.derive import Deriver, Losses, LostRecord
 from tapes.archive.fresh import FRESH, Fresh
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.lookups import Tables, Txn
-from tapes.archive.place import DATA_FILE
+from tapes.archive.pages import PACK_KEY, Pages, Row
+from tapes.archive.place import DATA_FILE, prepare
 from tapes.archive.summary import Summary
 from tapes.archive.swap import KEPT, swap
 from tapes.archive.verify import Finding, Progress, verify
-from tapes.errors import ArchiveInUse, Damaged, NotFound
+from tapes.errors import ArchiveInUse, Damaged, FormatError, NotFound
 from tapes.record.digest import Digest, record_digest
 
-TRUTH = ("meta", "pack", "ref", "tail")
 CHUNK_BYTES = 4 * 1024 * 1024
-SKIP = 4096
-"""Packs sought behind one that the table does not give, before the rest is given up."""
 
-type Rows = Iterator[tuple[bytes, bytes]]
 type Fold = Callable[[LmdbArchive], None]
 
 
@@ -74,48 +72,80 @@ def rebuild(
     path: Path, *, dry_run: bool = False, fold: Fold | None = None, progress: Progress | None = None
 ) -> Rebuilt:
     """Make everything that is derived anew. `fold` is given the new archive, to fill in summaries. With `dry_run` only
-    the report is made. ArchiveInUse while anybody else has the archive open."""
+    the report is made. ArchiveInUse while anybody else has the archive open; nobody can open it meanwhile."""
     progress = progress or (lambda done, total: None)
-    with LmdbArchive.open(path, readonly=True, needed=("meta", "pack")) as old, Fresh(path / FRESH) as fresh:
+    prepare(path, create=False)
+    claim = Claim(path)
+    try:
         if not dry_run:
-            old.alone()
-        change = old.change()
-        done = Rebuilt(before=(path / DATA_FILE).stat().st_size)
-        with LmdbArchive.open(fresh.path, create=True) as new:
-            _make(old, new, done.losses, progress)
-            if fold:
-                fold(new)
-            report = verify(new, progress=progress)
-            done.findings, done.more = report.findings, report.more
-            size = new.size()
-            done.records, done.objects, done.sessions = size["records"], size["objects"], size["sessions"]
-            done.lost = _by_session(new, done)
-        done.after = fresh.file.stat().st_size
-        if not dry_run:
-            keep = None if done.whole else f"{KEPT}{time.strftime('%Y%m%d-%H%M%S')}-{change}.mdb"
-            if not swap(old, fresh, change, keep):
-                raise ArchiveInUse(f"the archive in {path} was written to meanwhile", hint="try again")
-            done.kept, done.swapped = path / keep if keep else None, True
+            claim.alone()
+        with Fresh(path / FRESH) as fresh:
+            done = Rebuilt(before=(path / DATA_FILE).stat().st_size)
+            with Pages(path / DATA_FILE) as old:
+                change = old.change
+                _build(old, fresh.path, done, fold, progress)
+                if old.change != change:  # a dry run, while others write
+                    raise ArchiveInUse(f"the archive in {path} was written to meanwhile", hint="try again")
+            done.after = fresh.file.stat().st_size
+            if not dry_run:
+                keep = None if done.whole else f"{KEPT}{time.strftime('%Y%m%d-%H%M%S')}-{change}.mdb"
+                swap(path, fresh, keep)
+                done.kept, done.swapped = path / keep if keep else None, True
+    finally:
+        claim.release()
     return done
 
 
-def _make(old: LmdbArchive, new: LmdbArchive, losses: Losses, progress: Progress) -> None:
-    for table in TRUTH[1:]:
-        _copy(old, new, table, losses, progress)
+def _build(old: Pages, place: Path, done: Rebuilt, fold: Fold | None, progress: Progress) -> None:
+    _check_version(old)
+    with LmdbArchive.open(place, create=True) as new:
+        _make(old, new, done.losses, progress)
+        if fold:
+            fold(new)
+        report = verify(new, progress=progress)
+        done.findings, done.more = report.findings, report.more
+        size = new.size()
+        done.records, done.objects, done.sessions = size["records"], size["objects"], size["sessions"]
+        done.lost = _by_session(new, done)
+
+
+def _check_version(old: Pages) -> None:
+    """FormatError for another program's file, or a newer one. A table `meta` that cannot be read is no reason to give
+    up: what packs hold is hashed."""
+    meta = dict(old.rows("meta"))
+    name, version = meta.get(b"format", tables.FORMAT_NAME), tables.number(meta.get(b"version", b""))
+    if name != tables.FORMAT_NAME or not old.has("meta"):
+        raise FormatError("this LMDB file is not an archive of ours")
+    if version > tables.VERSION:
+        raise FormatError(f"the archive has format {version}; this program reads up to {tables.VERSION}")
+
+
+def _make(old: Pages, new: LmdbArchive, losses: Losses, progress: Progress) -> None:
+    _copy(new, "pack", _packs(old, losses), progress)
+    for table in ("ref", "tail"):
+        _copy(new, table, old.rows(table), progress)
     deriver = Deriver(new, losses)
     deriver.derive(progress)
     _ask_witnesses(old, new, deriver, losses)
     deriver.write()
+    if old.faults.get("ref"):
+        _copy(new, "ref", _names_told(new), progress)
     _copy_summaries(old, new)
+    for table in ("", "pack", "ref", "tail"):
+        losses.tables += [f"table {table or 'of tables'}: {what}" for what in old.faults.get(table, ())]
+    if losses:
+        for table in ("head", "byhash", "chain", "log"):
+            if old.faults.get(table):
+                losses.tables.append(f"table {table} is damaged: it could not tell of all that was lost")
 
 
 # -- the truth
 
 
-def _copy(old: LmdbArchive, new: LmdbArchive, table: str, losses: Losses, progress: Progress) -> None:
-    some: list[tuple[bytes, bytes]] = []
+def _copy(new: LmdbArchive, table: str, rows: Iterable[Row], progress: Progress) -> None:
+    some: list[Row] = []
     size = 0
-    for row in _packs(old, losses) if table == "pack" else _rows(old, table, losses):
+    for row in rows:
         some.append(row)
         size += len(row[1])
         if size > CHUNK_BYTES:
@@ -125,76 +155,58 @@ def _copy(old: LmdbArchive, new: LmdbArchive, table: str, losses: Losses, progre
     _write(new, table, some)
 
 
-def _write(new: LmdbArchive, table: str, some: list[tuple[bytes, bytes]]) -> None:
+def _write(new: LmdbArchive, table: str, some: list[Row]) -> None:
     def work(txn: Txn, t: Tables) -> None:
         for key, value in some:
-            txn.put(key, value, db=t[table])
+            txn.put(key, value, db=t[table], overwrite=False)
 
     new._run(work, write=True)
 
 
-def _rows(archive: LmdbArchive, table: str, losses: Losses | None = None) -> Rows:
-    """As far as they can be read; `losses` is told where that is not to the end."""
-    try:
-        yield from audit.rows(archive._run, table)
-    except (Damaged, KeyError) as error:
-        if losses is not None:
-            losses.tables.append(f"{table}: {error if isinstance(error, Damaged) else 'it is not there'}")
+def _packs(old: Pages, losses: Losses) -> Iterator[Row]:
+    """Rows of packs; where the table is damaged, those too that no page leads to any more."""
+    for key, value in old.rows("pack"):
+        if len(key) == PACK_KEY and 0 < tables.number(key[:8]) <= tables.PACK_MAX:
+            yield key, value
+        else:
+            losses.tables.append(f"table pack: a row claims to be of pack {tables.number(key[:8])}")
+    if old.faults.get("pack") or old.faults.get(""):
+        yield from sorted(old.stray_packs().items())
 
 
-def _packs(archive: LmdbArchive, losses: Losses) -> Rows:
-    """Rows of packs. Where a page of the table cannot be read, the packs behind it are sought by their numbers."""
-    after, skipped = 0, 0
-    while skipped <= SKIP:
-        number, rows = after + 1 + skipped, list[tuple[bytes, bytes]]()
-        try:
-            rows = archive._run(partial(_next_pack, number))
-        except Damaged as error:
-            if not skipped:
-                losses.tables.append(f"pack: behind {after}: {error}")
-            skipped += 1
-            continue
-        if not rows:
-            return
-        after, skipped = tables.number(rows[0][0][:8]), 0
-        if after > tables.PACK_MAX:
-            losses.tables.append(f"pack: a row claims to be of pack {after}")
-            return
-        yield from rows
-
-
-def _next_pack(number: int, txn: Txn, t: Tables) -> list[tuple[bytes, bytes]]:
-    """The rows of the first pack from a number on."""
-    cursor = txn.cursor(db=t["pack"])
-    more = cursor.set_range(tables.u64(number))
-    rows: list[tuple[bytes, bytes]] = []
-    while more and (not rows or cursor.key()[:8] == rows[0][0][:8]):
-        rows.append(cursor.item())
-        more = cursor.next()
-    if rows and tables.number(rows[0][0][:8]) < number:
-        raise Damaged("the table pack is not in order", where="table pack")
-    return rows
+def _names_told(new: LmdbArchive) -> Iterator[Row]:
+    """Names that sessions were given when they were opened."""
+    for session in new.sessions():
+        with suppress(Damaged, NotFound):
+            name = new.record(session).body.get("name")
+            if isinstance(name, str) and name:
+                yield name.encode(), session
 
 
 # -- the old indexes, as witnesses
 
 
-def _ask_witnesses(old: LmdbArchive, new: LmdbArchive, deriver: Deriver, losses: Losses) -> None:
+def _ask_witnesses(old: Pages, new: LmdbArchive, deriver: Deriver, losses: Losses) -> None:
     """Records that the old indexes know, and the packs did not give."""
-    known: Losses = Losses()
     heads = {
-        Digest(key): tables.read_head(value)
-        for key, value in _rows(old, "head", known)
-        if len(key) == 32 and len(value) == 40
+        Digest(key): tables.read_head(value) for key, value in old.rows("head") if len(key) == 32 and len(value) == 40
     }
-    missing = {
-        tables.number(pos): Digest(key)
-        for key, pos in _rows(old, "byhash", known)
-        if len(key) == 32 and _is_missing(new, key) and not _astray(old, tables.number(pos))
-    }
+    missing: dict[int, Digest] = {}
+    firsts: dict[int, Digest] = {}
+    for key, pos in old.rows("byhash"):
+        if len(key) == 32 and _is_missing(new, key):
+            missing[tables.number(pos)] = Digest(key)
+        if key in heads:
+            firsts[tables.number(pos)] = Digest(key)
+    for place in _astray(old, new, missing) if missing else ():
+        del missing[place]
+    lost = [(session, seq, digest) for session, (digest, seq) in heads.items()]
+    for key, pos in old.rows("chain") if missing else ():
+        digest, owner = missing.get(tables.number(pos)), firsts.get(tables.number(key[:8]))
+        if digest is not None and owner is not None:
+            lost.append((owner, tables.number(key[8:]), digest))
     told = {record.hash for record in losses.records}
-    lost = [*_chained(old, heads, missing, known), *((s, seq, digest) for s, (digest, seq) in heads.items())]
-    for session, seq, digest in sorted(lost, key=lambda row: (row[0], row[1])):
+    for session, seq, digest in sorted(lost, key=lambda row: row[:2]):
         if digest in told or not _is_missing(new, digest):
             continue
         told.add(digest)
@@ -207,42 +219,29 @@ def _ask_witnesses(old: LmdbArchive, new: LmdbArchive, deriver: Deriver, losses:
     # Holes whose record a witness has named since are told once.
     named = {(record.session, record.seq) for record in losses.records if record.hash is not None}
     losses.records = [r for r in losses.records if r.hash is not None or (r.session, r.seq) not in named]
-    if losses:
-        losses.tables += [f"{text}; it could not tell what else was lost" for text in known.tables]
 
 
 def _is_missing(new: LmdbArchive, digest: bytes) -> bool:
     return new._run(lambda txn, t: txn.get(digest, db=t["byhash"])) is None
 
 
-def _astray(old: LmdbArchive, pos: int) -> bool:
-    """Whether the index by hash leads to this place from two hashes, of which the other is the record's own."""
-    try:
-        return old._pos(record_digest(old._logged(pos) or b"")) == pos
-    except (Damaged, KeyError):
-        return False
+def _astray(old: Pages, new: LmdbArchive, missing: dict[int, Digest]) -> list[int]:
+    """Places to which the old index led from two hashes, of which the other is the record's own."""
+    own: dict[bytes, int] = {}
+    for key, row in old.rows("log"):
+        pos = tables.number(key)
+        if pos in missing:
+            with suppress(Damaged, ValueError):
+                entry = tables.read_entry(row)
+                data = new._packed(entry.pack)[entry.offset : entry.offset + entry.length]
+                own[record_digest(data)] = pos
+    return [pos for key, row in old.rows("byhash") if (pos := own.get(key, 0)) and tables.number(row) == pos]
 
 
-def _chained(
-    old: LmdbArchive, heads: dict[Digest, tuple[Digest, int]], missing: dict[int, Digest], known: Losses
-) -> Iterator[tuple[Digest, int, Digest]]:
-    """Whose the missing records were: session, seq, hash."""
-    if not missing:
-        return
-    sessions: dict[int, Digest] = {}
-    for session in heads:
-        with suppress(NotFound):
-            sessions[old.position(session)] = session
-    for key, pos in _rows(old, "chain", known):
-        digest, owner = missing.get(tables.number(pos)), sessions.get(tables.number(key[:8]))
-        if digest is not None and owner is not None:
-            yield owner, tables.number(key[8:]), digest
-
-
-def _copy_summaries(old: LmdbArchive, new: LmdbArchive) -> None:
+def _copy_summaries(old: Pages, new: LmdbArchive) -> None:
     """Those that are up to date; they hold what only a reader of bodies can say."""
     kept = []
-    for key, value in _rows(old, "summary"):
+    for key, value in old.rows("summary"):
         row, head = Summary.from_bytes(value), new.head(Digest(key)) if len(key) == 32 else None
         if row is not None and head is not None and row.upto == head[1]:
             kept.append((key, value))

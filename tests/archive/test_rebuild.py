@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import lmdb
@@ -15,7 +17,9 @@ from contract.archive_suite import a_part, an_end, an_exchange, is_sound
 from strategies import note, opening
 from tapes.archive import tables
 from tapes.archive.base import Batch
+from tapes.archive.claim import Claim
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.pages import Pages
 from tapes.archive.rebuild import rebuild
 from tapes.archive.summary import Summary
 from tapes.archive.verify import verify
@@ -224,7 +228,95 @@ def test_an_object_that_is_lost_is_told_of_every_record_that_needs_it(home: Path
     assert digest in {bad for lost in done.lost for bad in lost.bodies}
 
 
-def test_it_is_refused_while_others_have_the_archive_open(home: Path) -> None:
+# -- what LMDB itself dies of
+
+
+def with_everything_said(home: Path) -> dict[Digest, bytes]:
+    with LmdbArchive.open(home, readonly=True) as archive:
+        return {digest: archive.record_raw(digest) for _, digest, _ in archive.log()}
+
+
+def readable(home: Path) -> dict[Digest, bytes]:
+    found = {}
+    with LmdbArchive.open(home, readonly=True) as archive:
+        for pos in range(1, archive.last() + 1):
+            with suppress(Damaged):
+                digest, _ = archive.at(pos)
+                found[digest] = archive.record_raw(digest)
+    return found
+
+
+@pytest.mark.slow
+def test_any_zeroed_page_costs_no_more_than_what_was_in_it(home: Path) -> None:
+    whole, sound = (home / "data.mdb").read_bytes(), with_everything_said(home)
+    frames_of_a_page, worst = 6, 0
+    for start in range(0, len(whole), 4096):
+        (home / "data.mdb").write_bytes(whole[:start] + bytes(4096) + whole[start + 4096 :])
+        done = rebuild(home)
+        found = readable(home)
+        assert found.items() <= sound.items()
+        lost = set(sound) - set(found)
+        assert lost == {record.hash for record in done.losses.records}
+        assert not lost or not done.whole
+        worst = max(worst, len(done.losses.packs))
+        for kept in home.glob("damaged-*"):
+            assert kept.read_bytes() == whole[:start] + bytes(4096) + whole[start + 4096 :]
+            kept.unlink()
+    assert 0 < worst <= 2 * 8 + frames_of_a_page
+
+
+@pytest.mark.parametrize("eighths", [2, 4, 6, 7])
+def test_of_a_file_that_was_cut_short_what_is_there_comes_back(home: Path, eighths: int) -> None:
+    sound, size = with_everything_said(home), (home / "data.mdb").stat().st_size
+    os.truncate(home / "data.mdb", size * eighths // 8)
+    done = rebuild(home)
+    assert not done.whole and readable(home).items() <= sound.items()
+    assert done.kept is not None and done.kept.stat().st_size == size * eighths // 8
+    with LmdbArchive.open(home) as archive:
+        assert archive.path == home
+
+
+def test_a_branch_that_is_gone_costs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "archive"
+    fill(path)
+    sound = with_everything_said(path)
+    with lmdb.open(str(path), max_dbs=32, readonly=True, lib_version=0) as env, env.begin() as txn:
+        depth = txn.stat(env.open_db(b"pack", txn=txn, create=False))["depth"]
+    assert depth > 1
+    data = (path / "data.mdb").read_bytes()
+    with Pages(path / "data.mdb") as pages:
+        root = pages._roots["pack"]
+    (path / "data.mdb").write_bytes(data[: root * 4096] + bytes(4096) + data[(root + 1) * 4096 :])
+    done = rebuild(path)
+    assert readable(path) == sound
+    assert done.losses.records == [] and done.losses.tables  # it cannot swear that this is all
+
+
+def test_a_file_that_is_no_archive_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.mkdir(mode=0o700)
+    (path / "data.mdb").write_bytes(b"something else" * 1000)
+    (path / "data.mdb").chmod(0o600)
+    with pytest.raises(FormatError):
+        rebuild(path)
+    (path / "data.mdb").unlink()
+    with lmdb.open(str(path), mode=0o600, max_dbs=2) as env, env.begin(write=True) as txn:
+        txn.put(b"theirs", b"1")
+    before = (path / "data.mdb").read_bytes()
+    with pytest.raises(FormatError):
+        rebuild(path)
+    assert (path / "data.mdb").read_bytes() == before and not (path / "fresh").exists()
+
+
+def test_an_archive_of_a_newer_format_is_left_alone(home: Path) -> None:
+    with LmdbArchive.open(home) as archive:
+        archive._run(lambda txn, t: txn.put(b"version", tables.u32(2), db=t["meta"]), write=True)
+    with pytest.raises(FormatError, match="format 2"):
+        rebuild(home)
+
+
+def test_it_is_refused_while_others_have_the_archive_open(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Claim.alone, "__defaults__", (0.1,))
     with LmdbArchive.open(home, readonly=True), pytest.raises(ArchiveInUse):
         rebuild(home)
     assert not (home / "fresh").exists()

@@ -9,6 +9,7 @@ re-hashed on the way, whether a record needs it or not.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -35,11 +36,17 @@ class Inside(Protocol):
     def _logged(self, pos: int) -> bytes | None: ...
 
 
-def audit(archive: Inside) -> Iterator[Fault | None]:
-    """Faults, and None now and then where all is well."""
-    yield from _packs(archive)
-    yield from _log(archive)
-    yield from _small_tables(archive._run)
+ALL = range(1 << 64)
+NONE = range(0)
+
+
+def audit(archive: Inside, packs: range, places: range | None) -> Iterator[Fault | None]:
+    """Faults, and None now and then where all is well. Only of these packs, and of the records at these places; with
+    `places` None of all, and what leads to no record too. Without places, of packs alone."""
+    yield from _packs(archive, packs)
+    if places is None or places:
+        yield from _log(archive) if places is None else _places(archive, places)
+        yield from small_tables(archive._run)
 
 
 def rows(run: Run, table: str) -> Rows:
@@ -65,17 +72,17 @@ def rows(run: Run, table: str) -> Rows:
             yield key, value
 
 
-def _get(run: Run, table: str, key: bytes) -> bytes | None:
+def get(run: Run, table: str, key: bytes) -> bytes | None:
     found: bytes | None = run(lambda txn, t: txn.get(key, db=t[table]))
     return found
 
 
-def _get_all(run: Run, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
+def get_all(run: Run, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
     found: list[bytes | None] = run(lambda txn, t: [txn.get(key, db=t[table]) for key in keys])
     return found
 
 
-def numbers(run: Run) -> Iterator[int]:
+def numbers(run: Run, some_of: range = ALL) -> Iterator[int]:
     """Of all packs that there are. Going by the rows: a damaged key may claim the number of a pack far away."""
 
     def some(txn: Any, t: dict[str, Any]) -> list[int]:
@@ -87,23 +94,26 @@ def numbers(run: Run) -> Iterator[int]:
                 raise Damaged("the table pack is not in order", where="table pack")
         return found
 
-    last = 0
-    while found := run(some):
-        yield from found
+    last = some_of.start - 1
+    while (found := run(some)) and found[0] in some_of:
+        yield from (number for number in found if number in some_of)
         last = found[-1]
 
 
-def _count(run: Run, table: str) -> int:
-    count: int = run(lambda txn, t: txn.stat(t[table])["entries"])
-    return count
+def count(run: Run, table: str) -> int:
+    rows: int = run(lambda txn, t: txn.stat(t[table])["entries"])
+    return rows
 
 
 # -- packs, the log and the index of objects
 
 
-def _packs(archive: Inside) -> Iterator[Fault | None]:
-    run, whole, unled = archive._run, 0, dict[bytes, Fault]()
-    for number in numbers(run):
+def _packs(archive: Inside, wanted: range) -> Iterator[Fault | None]:
+    if not wanted:
+        return
+    run, unled = archive._run, dict[bytes, Fault]()
+    indexed = Counter(number for _, row in rows(run, "obj") if (number := tables.number(row[:4])) in wanted)
+    for number in numbers(run, wanted):
         try:
             payload = archive._packed(number)
             places = pack.table(payload)
@@ -119,10 +129,10 @@ def _packs(archive: Inside) -> Iterator[Fault | None]:
                 records[record_digest(data)] = entry
             else:
                 found[object_digest(place.kind, data)] = entry
-        indexed = _get_all(run, "obj", [tables.obj_key(digest) for digest in found])
-        whole += sum(row == entry for row, entry in zip(indexed, found.values(), strict=True))
-        logged = [pos and _get(run, "log", pos) for pos in _get_all(run, "byhash", list(records))]
-        for (digest, entry), row in zip((found | records).items(), [*indexed, *logged], strict=True):
+        led = get_all(run, "obj", [tables.obj_key(digest) for digest in found])
+        indexed[number] -= sum(row == entry for row, entry in zip(led, found.values(), strict=True))
+        logged = [pos and get(run, "log", pos) for pos in get_all(run, "byhash", list(records))]
+        for (digest, entry), row in zip((found | records).items(), [*led, *logged], strict=True):
             if row != entry:
                 unled[entry] = Fault(digest.hex(), f"pack {number} holds it, and no index leads to it")
         yield None
@@ -131,13 +141,17 @@ def _packs(archive: Inside) -> Iterator[Fault | None]:
         for _, row in itertools.chain(rows(run, "log"), rows(run, "obj")):
             unled.pop(row, None)
         yield from unled.values()
-    if whole != _count(run, "obj"):
-        yield from _bad_objects(archive)
+    # Fewer of ours than were counted: some lead to nothing. More: they came since, by another process.
+    bad = {number for number, more in indexed.items() if more > 0}
+    if bad:
+        yield from _bad_objects(archive, bad)
 
 
-def _bad_objects(archive: Inside) -> Iterator[Fault]:
-    """Objects that the index names and no pack gives."""
+def _bad_objects(archive: Inside, packs: set[int]) -> Iterator[Fault]:
+    """Objects that the index says are in these packs, and which they do not give."""
     for key, row in rows(archive._run, "obj"):
+        if tables.number(row[:4]) not in packs:
+            continue
         try:
             entry = tables.read_entry(row)
             data = archive._packed(entry.pack)[entry.offset : entry.offset + entry.length]
@@ -156,7 +170,7 @@ def _log(archive: Inside) -> Iterator[Fault | None]:
         pos = tables.number(key)
         data = archive._logged(pos) or b""
         digest = record_digest(data)
-        if _get(run, "byhash", digest) != key:
+        if get(run, "byhash", digest) != key:
             continue  # the index has it under another hash, so counting will tell
         try:
             record = read_record(data)
@@ -166,9 +180,27 @@ def _log(archive: Inside) -> Iterator[Fault | None]:
         whole += 1
         bodies += len({ref.hash for ref in body_refs(record.body)})
         yield from _index_faults(run, key, digest, record)
-    for table, count in (("byhash", whole), ("chain", whole), ("body", bodies)):
-        if _count(run, table) > count:
+    for table, expected in (("byhash", whole), ("chain", whole), ("body", bodies)):
+        if count(run, table) > expected:
             yield from _stray_rows(archive, table)
+
+
+def _places(archive: Inside, places: range) -> Iterator[Fault | None]:
+    run, bodies = archive._run, 0
+    for place in places:
+        pos, data = tables.u64(place), archive._logged(place)
+        if data is None or get(run, "byhash", digest := record_digest(data)) != pos:
+            continue  # reading it says so
+        try:
+            record = read_record(data)
+        except Damaged as error:
+            yield Fault(digest.hex(), str(error), place)
+            continue
+        bodies += len({ref.hash for ref in body_refs(record.body)})
+        yield from _index_faults(run, pos, digest, record)
+    # Rows of byhash and chain that lead astray show in the structure of the tables.
+    if sum(tables.number(key[tables.SHORT :]) in places for key, _ in rows(run, "body")) > bodies:
+        yield from _stray_rows(archive, "body", places)
 
 
 def _index_faults(run: Run, pos: bytes, digest: Digest, record: Record) -> Iterator[Fault | None]:
@@ -176,43 +208,59 @@ def _index_faults(run: Run, pos: bytes, digest: Digest, record: Record) -> Itera
     session = record.session or digest
     if _chained(run, session, record.seq) != pos:
         yield Fault(where, "the index of its session does not lead to it", number)
-    if _get(run, "head", session) is None:
+    if get(run, "head", session) is None:
         yield Fault(where, "its session has no head", number)
     for ref in body_refs(record.body):
-        if _get(run, "body", tables.body_key(ref.hash, number)) is None:
+        if get(run, "body", tables.body_key(ref.hash, number)) is None:
             yield Fault(where, "the index of bodies does not lead to it", number)
     yield None
 
 
 def _chained(run: Run, session: bytes, seq: int) -> bytes | None:
-    first = _get(run, "byhash", session)
-    return first and _get(run, "chain", tables.chain_key(tables.number(first), seq))
+    first = get(run, "byhash", session)
+    return first and get(run, "chain", tables.chain_key(tables.number(first), seq))
 
 
-def _stray_rows(archive: Inside, table: str) -> Iterator[Fault]:
+def _stray_rows(archive: Inside, table: str, places: range = ALL) -> Iterator[Fault]:
     """Rows of an index whose place in the log holds no such record. `byhash` tells the hash of the one that is gone."""
     for key, value in rows(archive._run, table):
         pos = tables.number(key[tables.SHORT :] if table == "body" else value)
+        if pos not in places:
+            continue
         data = archive._logged(pos) if pos <= tables.LAST_MAX else None
         if data is None:
             where = key[: tables.SHORT].hex() if table == "body" else key.hex()
             yield Fault(where, f"named by the index {table}, missing from the log", pos)
         elif table == "byhash" and record_digest(data) != key:
             yield Fault(key.hex(), str(mismatch(Digest(key), pos)), pos)
+        elif table != "byhash" and not _belongs(archive._run, table, key, pos, data):
+            yield Fault(f"pos {pos}", f"the index {table} leads to the record at place {pos}, which is another", pos)
 
 
-def _small_tables(run: Run) -> Iterator[Fault | None]:
+def _belongs(run: Run, table: str, key: bytes, pos: int, data: bytes) -> bool:
+    """Whether a row of `chain` or `body` is one that the record it leads to has."""
+    try:
+        record = read_record(data)
+    except Damaged:
+        return True  # reported already
+    if table == "body":
+        return any(tables.body_key(ref.hash, pos) == key for ref in body_refs(record.body))
+    first = get(run, "byhash", record.session or record_digest(data))
+    return first is not None and tables.chain_key(tables.number(first), record.seq) == key
+
+
+def small_tables(run: Run) -> Iterator[Fault | None]:
     for session, value in rows(run, "head"):
         digest, seq = tables.read_head(value)
-        pos = _get(run, "byhash", digest)
+        pos = get(run, "byhash", digest)
         if pos is None or _chained(run, session, seq) != pos:
             yield Fault(session.hex(), "the session's head is not a record of it")
         if _chained(run, session, seq + 1) is not None:
             yield Fault(session.hex(), "the session has records behind its head")
         yield None
     for name, session in rows(run, "ref"):
-        if _get(run, "head", session) is None:
+        if get(run, "head", session) is None:
             yield Fault(name.decode("utf-8", "replace"), "the name leads to no session")
     for part, _ in rows(run, "tail"):
-        if _get(run, "byhash", part) is None:
+        if get(run, "byhash", part) is None:
             yield Fault(part.hex(), "bytes are kept for a part that is not in the log")

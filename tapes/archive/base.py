@@ -163,9 +163,10 @@ class Archive(Protocol):
     def size(self) -> dict[str, int]:
         """`file_bytes`, `records`, `objects`, `packs`, `sessions`."""
 
-    def audit(self) -> Iterator[Fault | None]:
+    def audit(self, packs: range | None = None, places: range | None = None) -> Iterator[Fault | None]:
         """Compare every table with the log and the packs, re-hashing every stored object, the unreferenced
-        too. None is yielded now and then where all is well, so that the caller can show progress or stop."""
+        too; or only those in packs of these numbers, and the records at these places. None is yielded now and then
+        where all is well, so that the caller can show progress or stop."""
 
     def close(self) -> None: ...
 

@@ -271,8 +271,8 @@ class TableReader(Reader, Protocol):
 
         return {"file_bytes": self._file_bytes(), **self._run(work)}
 
-    def audit(self) -> Iterator[Fault | None]:
-        return audit.audit(self)
+    def audit(self, packs: range | None = None, places: range | None = None) -> Iterator[Fault | None]:
+        return audit.audit(self, audit.ALL if packs is None else packs, places)
 
 
 def _entry(digest: Digest, row: bytes | None) -> tables.Entry | None:

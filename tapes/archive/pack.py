@@ -136,6 +136,11 @@ def base(frame: bytes) -> int:
     return _head(frame)[1] if _is_frame(frame) else 0
 
 
+def size(frame: bytes) -> int | None:
+    """Unpacked bytes that a frame, or its first part, claims to have; None when it is none."""
+    return _head(frame)[2] if _is_frame(frame) else None
+
+
 def unpack(group: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
     """The frames of a group, with their numbers and from its beginning on, unpacked one after the other. Damaged at
     the first that cannot be."""

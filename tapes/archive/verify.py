@@ -6,6 +6,7 @@ methods, and a defect there shows up as damage here. Structural checks alone mis
 For each record: its hash and form, its link to the one before, that its parents exist, that every body it refers to
 comes out whole, and that the bytes of a response's part are either kept aside or stand in the response. A full run
 then compares the archive's tables with its log and packs (`Archive.audit`), which also re-hashes what no record needs.
+It can be taken up where another stopped, or be done a part at a time.
 
 Memory of one run: bodies that came out whole, by hash. A body of the same root, length and hash cannot come out
 differently a moment later, so it is read once however many records name it.
@@ -13,16 +14,23 @@ differently a moment later, so it is read once however many records name it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from tapes.archive.base import Archive
 from tapes.archive.rehash import BodyChecker
+from tapes.archive.structure import EVERY as STRUCTURE_EVERY
+from tapes.archive.structure import structure
 from tapes.errors import Damaged, NotFound
 from tapes.record.chain import check_link
 from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import BodyRef, Record, body_refs
+
+if TYPE_CHECKING:
+    from tapes.archive.lmdb_archive import LmdbArchive
 
 FINDINGS = 100
 """More are counted and not kept."""
@@ -32,7 +40,9 @@ EVERY = 64
 type Read = Callable[[], tuple[Digest, Record]]
 
 type Progress = Callable[[int, int], None]
-"""Called with (done, total) records; (0, 0) while the tables are compared."""
+"""Called with (done, total) of all that is looked at, records and packs; (0, 0) where the total is not known."""
+SLICES = 8
+"""Of the packs: so many times the index of objects is read through, and so often a run can be taken up among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,23 @@ class Finding:
     where: str
     """Hash of the record or object, or whatever else names the place."""
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a run came, for another that goes on from there."""
+
+    pos: int = 0
+    """Places of the log that need not be looked at again."""
+    waiting: Sequence[int] = ()
+    """But for these: parts of responses whose ends have not been met."""
+    slice: int = 0
+    """Slices of the packs likewise."""
+    packs: int = 0
+    """How many packs there were when they were cut into slices; 0 before that."""
+
+
+type Keep = Callable[[Mark, "Report"], None]
 
 
 @dataclass(slots=True)
@@ -75,9 +102,47 @@ class Report:
             self.more += 1
 
 
-def verify(archive: Archive, session: Digest | None = None, progress: Progress | None = None) -> Report:
-    """Check one session, or (None) everything. NotFound when there is no such session; damage is in the report."""
-    return _Run(archive, progress).run(session)
+def verify(
+    archive: Archive,
+    session: Digest | None = None,
+    progress: Progress | None = None,
+    *,
+    start: tuple[Mark, Report] | None = None,
+    keep: Keep | None = None,
+) -> Report:
+    """Check one session, or (None) everything. NotFound when there is no such session; damage is in the report.
+    `keep` is given what `start` takes, to go on with in another process."""
+    run = _Run(archive, progress)
+    if session is not None:
+        return run.session(session)
+    return run.everything(*(start or (Mark(), Report())), keep or (lambda mark, report: None))
+
+
+def verify_subset(archive: LmdbArchive, part: int, parts: int, progress: Progress | None = None) -> Report:
+    """Check the n-th of so many parts of the log and of the packs, from 1, and the structure of all tables. All parts
+    together are everything."""
+    return _Run(archive, progress).subset(part, parts, verify_structure(archive))
+
+
+def verify_structure(archive: LmdbArchive, progress: Progress | None = None) -> Report:
+    """Check that the tables agree with one another; nothing is hashed."""
+    report, size = Report(), archive.size()
+    total = 4 * size["records"] + 2 * size["objects"]
+    try:
+        for count, fault in enumerate(structure(archive), 1):
+            if fault is not None:
+                report.add(fault.pos, fault.where, fault.what)
+            elif progress:
+                progress(min(total, count * STRUCTURE_EVERY), total)
+    except Damaged as error:
+        report.add(None, error.where, str(error))
+    report.records = size["records"]
+    return report
+
+
+def cut_range(count: int, part: int, parts: int) -> range:
+    """The n-th of so many parts of the numbers from 1 to `count`, `part` from 1."""
+    return range(count * (part - 1) // parts + 1, count * part // parts + 1)
 
 
 class _Run:
@@ -86,34 +151,105 @@ class _Run:
         self._progress = progress or (lambda done, total: None)
         self._report = Report()
         self._bodies = BodyChecker(archive)
+        self._done, self._total = 0, 0
         self._last: dict[Digest, tuple[Digest, Record]] = {}
         """By session, the record read before."""
         self._parts: dict[Digest, list[tuple[int, Digest, Record]]] = {}
         """By exchange.open, the parts whose bytes must stand in the response: place, hash, record."""
 
-    def run(self, session: Digest | None) -> Report:
-        reads = self._whole_log() if session is None else self._one_session(session)
+    def session(self, session: Digest) -> Report:
+        head = self._archive.head(session)
+        self._total = head[1] + 1 if head else 0
+        for _ in self._records(self._one_session(session)):
+            pass
+        self._the_rest_unplaced()
+        self._guarded(partial(self._head, session))
+        return self._finish(0)
+
+    def everything(self, mark: Mark, report: Report, keep: Keep) -> Report:
+        self._report, counted = report, report.bytes
+        report.records = pos = mark.pos
+        self._total = 2 * self._end() + self._pack_count()
+        self._done = mark.pos
+        for place in mark.waiting:
+            self._guarded(partial(self._wait_for, place))
+        for done in self._records(self._whole_log(mark.pos)):
+            pos = mark.pos + done
+            if done % EVERY == 0:
+                report.bytes = counted + self._bodies.bytes
+                waiting = [place for parts in self._parts.values() for place, _, _ in parts]
+                keep(Mark(pos, waiting), report)
+        self._the_rest_unplaced()
+        report.bytes = counted + self._bodies.bytes
+        packs = mark.packs or self._pack_count()
+        for slice_ in range(mark.slice + 1, SLICES + 1):
+            keep(Mark(pos, (), slice_ - 1, packs), report)
+            # The last one takes what came since, and what claims to be further than there is.
+            numbers = cut_range(packs, slice_, SLICES)
+            numbers = range(numbers.start if slice_ > 1 else 0, numbers.stop if slice_ < SLICES else 1 << 64)
+            self._audit(numbers, range(0))
+        self._guarded(self._heads)
+        self._audit(range(0), None)
+        report.objects = self._archive.size()["objects"]
+        return self._finish(counted)
+
+    def subset(self, part: int, parts: int, structure: Report) -> Report:
+        self._report.findings, self._report.more = structure.findings, structure.more
+        places, packs = (cut_range(count, part, parts) for count in (self._end(), self._pack_count()))
+        self._total = 2 * len(places) + len(packs)
+        for _ in self._records(partial(self._archive.at, pos) for pos in places):
+            pass
+        self._look_ahead(places.stop)
+        self._audit(packs, places)
+        return self._finish(0)
+
+    def _finish(self, counted: int) -> Report:
+        self._report.bytes = counted + self._bodies.bytes
+        return self._report
+
+    def _records(self, reads: Iterable[Read]) -> Iterator[int]:
+        """Check them one by one; how many so far."""
         for done, read in enumerate(reads, 1):
-            self._report.records = done
+            self._report.records += 1
+            self._done += 1
             self._check(read)
             if done % EVERY == 0:
-                self._progress(done, max(done, self._end()))
+                self._progress(self._done, max(self._done, self._total))
+            yield done
+
+    def _look_ahead(self, pos: int) -> None:
+        """Find the ends of exchanges whose parts were met, behind the places that are checked."""
+        while self._parts and pos <= self._end():
+            with suppress(Damaged, NotFound):  # a finding when its own part is checked
+                _, record = self._archive.at(pos)
+                if record.type == "exchange.end" and record.parents:
+                    self._place_parts(self._parts.pop(record.parents[0], []), record)
+            pos += 1
+        self._the_rest_unplaced()
+
+    def _the_rest_unplaced(self) -> None:
         for parts in self._parts.values():
             self._unplaced(parts)
-        for check in (self._heads, self._audit) if session is None else (partial(self._head, session),):
-            try:
-                check()
-            except Damaged as error:
-                self._report.add(None, error.where, str(error))
-        self._report.bytes = self._bodies.bytes
-        return self._report
+        self._parts = {}
+
+    def _guarded(self, check: Callable[[], None]) -> None:
+        try:
+            check()
+        except Damaged as error:
+            self._report.add(None, error.where, str(error))
+
+    def _pack_count(self) -> int:
+        try:
+            return self._archive.size()["packs"]
+        except Damaged as error:
+            self._report.add(None, error.where, str(error))
+            return 1
 
     # -- which records. Each is read by itself, so that a bad one is one finding and the rest is still read. The end
     # is looked up again when it is reached: others may be writing, and where a part's bytes are no longer kept
     # aside, the end of its exchange must be met.
 
-    def _whole_log(self) -> Iterator[Read]:
-        pos = 0
+    def _whole_log(self, pos: int) -> Iterator[Read]:
         while pos < (end := self._end()):
             for pos in range(pos + 1, end + 1):  # noqa: B020 - goes on where it stopped
                 yield partial(self._archive.at, pos)
@@ -194,6 +330,10 @@ class _Run:
             raise Damaged("a part of a response names no exchange", where=digest.hex())
         self._parts.setdefault(record.parents[0], []).append((pos, digest, record))
 
+    def _wait_for(self, pos: int) -> None:
+        digest, record = self._archive.at(pos)
+        self._part(pos, digest, record)
+
     def _place_parts(self, parts: list[tuple[int, Digest, Record]], end: Record) -> None:
         ref = BodyRef.match(end.body["response"])
         if not parts or ref is None:
@@ -226,10 +366,14 @@ class _Run:
         except (Damaged, NotFound):
             return  # that record is a finding of its own
 
-    def _audit(self) -> None:
-        for count, fault in enumerate(self._archive.audit()):
+    def _audit(self, packs: range, places: range | None) -> None:
+        self._guarded(partial(self._audited, packs, places))
+
+    def _audited(self, packs: range, places: range | None) -> None:
+        for count, fault in enumerate(self._archive.audit(packs, places)):
             if fault is not None:
                 self._report.add(fault.pos, fault.where, fault.what)
+                continue
+            self._done = min(self._done + 1, self._total)
             if count % EVERY == 0:
-                self._progress(0, 0)
-        self._report.objects = self._archive.size()["objects"]
+                self._progress(self._done, self._total)

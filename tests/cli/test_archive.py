@@ -197,7 +197,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
         running = subprocess.Popen(
             b.command("verify"), env=b.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )
-        time.sleep(0.3 + tenth / 10)
+        time.sleep(0.8 + tenth / 10)
         os.killpg(running.pid, signal.SIGINT)
         running.communicate(timeout=30)
         if state.exists():

@@ -26,6 +26,9 @@ ROWS = 4096
 GHOST = tables.entry_value(tables.Entry(0, 0, 0, "record"))
 """Leads to pack 0, which there never is."""
 
+SEQ_MAX = (1 << 32) - 1
+"""What a key of `chain` can hold."""
+
 type Step = Callable[[int, int], None]
 
 
@@ -88,7 +91,8 @@ class Deriver:
 
         def work(txn: Txn, t: Tables) -> None:
             for table, key, value in rows:
-                txn.put(key, value, db=t[table])
+                # Of two records that claim one place in a session, the first stays: a break was noted.
+                txn.put(key, value, db=t[table], overwrite=table != "chain")
 
         self._archive._run(work, write=True)
 
@@ -119,6 +123,8 @@ class Deriver:
             record = read_record(data)
         except Damaged:
             return False
+        if record.seq > SEQ_MAX:
+            return False
         session = record.session or digest
         self._before(session, digest, record)
         pos = self._logged(digest, entry)
@@ -127,7 +133,7 @@ class Deriver:
         end = self._sessions[session]
         if record.seq >= end.seq:
             end.last, end.seq = digest, record.seq
-            self._put("chain", tables.chain_key(end.first, record.seq), tables.u64(pos))
+        self._put("chain", tables.chain_key(end.first, record.seq), tables.u64(pos))
         for body in {ref.hash: None for ref in body_refs(record.body)}:
             self._put("body", tables.body_key(body, pos), b"")
         return True
@@ -157,6 +163,8 @@ class Deriver:
     def ghost(self, session: Digest, seq: int, digest: Digest) -> None:
         """Give a lost record its places."""
         self._losses.records.append(LostRecord(session, seq, digest))
+        if seq > SEQ_MAX:  # a damaged witness
+            return
         pos = self._logged(digest, GHOST)
         end = self._sessions.setdefault(session, _Session(pos, digest, 0))
         self._put("chain", tables.chain_key(end.first, seq), tables.u64(pos))

@@ -31,6 +31,8 @@ from tapes.errors import ArchiveInUse, Damaged, FormatError, NotFound
 from tapes.record.digest import Digest, record_digest
 
 CHUNK_BYTES = 4 * 1024 * 1024
+NAME_MAX = 4 * 64
+"""Bytes of a session's name."""
 
 type Fold = Callable[[LmdbArchive], None]
 
@@ -121,15 +123,14 @@ def _check_version(old: Pages) -> None:
 
 
 def _make(old: Pages, new: LmdbArchive, losses: Losses, progress: Progress) -> None:
-    _copy(new, "pack", _packs(old, losses), progress)
-    for table in ("ref", "tail"):
-        _copy(new, table, old.rows(table), progress)
+    for table, rows in (("pack", _packs(old)), ("ref", old.rows("ref")), ("tail", old.rows("tail"))):
+        _copy(new, table, rows, losses, progress)
     deriver = Deriver(new, losses)
     deriver.derive(progress)
     _ask_witnesses(old, new, deriver, losses)
     deriver.write()
     if old.faults.get("ref"):
-        _copy(new, "ref", _names_told(new), progress)
+        _copy(new, "ref", _names_told(new), losses, progress)
     _copy_summaries(old, new)
     for table in ("", "pack", "ref", "tail"):
         losses.tables += [f"table {table or 'of tables'}: {what}" for what in old.faults.get(table, ())]
@@ -142,10 +143,13 @@ def _make(old: Pages, new: LmdbArchive, losses: Losses, progress: Progress) -> N
 # -- the truth
 
 
-def _copy(new: LmdbArchive, table: str, rows: Iterable[Row], progress: Progress) -> None:
+def _copy(new: LmdbArchive, table: str, rows: Iterable[Row], losses: Losses, progress: Progress) -> None:
     some: list[Row] = []
     size = 0
     for row in rows:
+        if not _fits(table, row[0]):
+            losses.tables.append(f"table {table}: no key of it: {row[0][:64].hex()}")
+            continue
         some.append(row)
         size += len(row[1])
         if size > CHUNK_BYTES:
@@ -163,15 +167,18 @@ def _write(new: LmdbArchive, table: str, some: list[Row]) -> None:
     new._run(work, write=True)
 
 
-def _packs(old: Pages, losses: Losses) -> Iterator[Row]:
+def _packs(old: Pages) -> Iterator[Row]:
     """Rows of packs; where the table is damaged, those too that no page leads to any more."""
-    for key, value in old.rows("pack"):
-        if len(key) == PACK_KEY and 0 < tables.number(key[:8]) <= tables.PACK_MAX:
-            yield key, value
-        else:
-            losses.tables.append(f"table pack: a row claims to be of pack {tables.number(key[:8])}")
+    yield from old.rows("pack")
     if old.faults.get("pack") or old.faults.get(""):
         yield from sorted(old.stray_packs().items())
+
+
+def _fits(table: str, key: bytes) -> bool:
+    """Whether a key can be one of this table. A pack of a number that nobody counted to would end all writing."""
+    if table == "pack":
+        return len(key) == PACK_KEY and 0 < tables.number(key[:8]) <= tables.PACK_MAX
+    return len(key) == 32 if table == "tail" else 0 < len(key) <= NAME_MAX
 
 
 def _names_told(new: LmdbArchive) -> Iterator[Row]:

@@ -23,7 +23,7 @@ from tapes.archive.pages import Pages
 from tapes.archive.rebuild import rebuild
 from tapes.archive.summary import Summary
 from tapes.archive.verify import verify
-from tapes.errors import ArchiveInUse, Damaged, FormatError
+from tapes.errors import ArchiveInUse, Damaged, FormatError, TapesError
 from tapes.record.digest import Digest
 
 DERIVED = ("log", "byhash", "chain", "head", "body", "obj")
@@ -263,6 +263,43 @@ def test_any_zeroed_page_costs_no_more_than_what_was_in_it(home: Path) -> None:
             assert kept.read_bytes() == whole[:start] + bytes(4096) + whole[start + 4096 :]
             kept.unlink()
     assert 0 < worst <= 2 * 8 + frames_of_a_page
+
+
+def hurt(data: bytes, chance: random.Random) -> bytes:
+    changed, start = bytearray(data), chance.randrange(len(data))
+    how = chance.choice(("flip", "zero", "garbage"))
+    if how == "flip":
+        changed[start] ^= 1 << chance.randrange(8)
+    else:
+        start &= ~511
+        changed[start : start + 512] = bytes(512) if how == "zero" else chance.randbytes(512)
+    return bytes(changed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_a_rebuild_calls_nothing_whole_that_is_not_and_names_every_lost_record(home: Path, seed: int) -> None:
+    whole, sound, chance = (home / "data.mdb").read_bytes(), with_everything_said(home), random.Random(seed)
+    for _ in range(12):
+        (home / "data.mdb").write_bytes(hurt(whole, chance))
+        done = rebuild(home)
+        found = readable(home)
+        assert not done.whole or found == sound
+        assert set(sound) - set(found) <= {record.hash for record in done.losses.records}
+        for kept in home.glob("damaged-*"):
+            kept.unlink()
+
+
+def test_much_damage_at_once_ends_in_a_report_or_in_an_error_of_ours(home: Path) -> None:
+    whole, chance = (home / "data.mdb").read_bytes(), random.Random(7)
+    for _ in range(12):
+        data = whole
+        for _ in range(40):
+            data = hurt(data, chance)
+        (home / "data.mdb").write_bytes(data)
+        with suppress(TapesError):
+            assert not rebuild(home).whole
+        assert not (home / "fresh").exists()
 
 
 @pytest.mark.parametrize("eighths", [2, 4, 6, 7])

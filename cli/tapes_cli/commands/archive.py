@@ -5,6 +5,7 @@ Each that reads all of it works in a process of its own (tapes_cli.apart).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -234,8 +235,12 @@ def _show_rebuilt(done: dict[str, Any]) -> None:
         click.echo("nothing is lost; the whole was verified")
         return
     click.echo("LOST:")
-    for row in done["packs"]:
-        click.echo(f"  pack {row['pack']}: {output.harmless(row['what'])}")
+    for what, rows in itertools.groupby(
+        done["packs"], key=lambda row: row["what"].removeprefix(f"pack {row['pack']}: ")
+    ):
+        numbers = [row["pack"] for row in rows]
+        name = f"pack {numbers[0]}" if len(numbers) == 1 else f"packs {numbers[0]} to {numbers[-1]}"
+        click.echo(f"  {name}: {output.harmless(what)}")
     for text in (*done["tables"], *done["breaks"]):
         click.echo(f"  {output.harmless(text)}")
     for lost in done["lost"]:

@@ -10,6 +10,7 @@ what that was. Then the old file is kept beside the new one, for whoever can rea
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -90,7 +91,7 @@ def rebuild(
                     raise ArchiveInUse(f"the archive in {path} was written to meanwhile", hint="try again")
             done.after = fresh.file.stat().st_size
             if not dry_run:
-                keep = None if done.whole else f"{KEPT}{time.strftime('%Y%m%d-%H%M%S')}-{change}.mdb"
+                keep = None if done.whole else f"{KEPT}{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}.mdb"
                 swap(path, fresh, keep)
                 done.kept, done.swapped = path / keep if keep else None, True
     finally:

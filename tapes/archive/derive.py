@@ -92,7 +92,7 @@ class Deriver:
         def work(txn: Txn, t: Tables) -> None:
             for table, key, value in rows:
                 # Of two records that claim one place in a session, the first stays: a break was noted.
-                txn.put(key, value, db=t[table], overwrite=table != "chain")
+                txn.put(key, value, db=t[table], overwrite=table != "chain", append=table == "log")
 
         self._archive._run(work, write=True)
 

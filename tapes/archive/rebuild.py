@@ -162,8 +162,12 @@ def _copy(new: LmdbArchive, table: str, rows: Iterable[Row], losses: Losses, pro
 
 def _write(new: LmdbArchive, table: str, some: list[Row]) -> None:
     def work(txn: Txn, t: Tables) -> None:
+        cursor = txn.cursor(db=t[table])
+        last = cursor.key() if cursor.last() else b""
         for key, value in some:
-            txn.put(key, value, db=t[table], overwrite=False)
+            # Rows in order are appended, which fills pages; inserted they would leave them half full.
+            txn.put(key, value, db=t[table], overwrite=False, append=key > last)
+            last = max(last, key)
 
     new._run(work, write=True)
 

@@ -93,7 +93,7 @@ def serving(bench: Bench, *options: str, port: int = 0, grace_s: float = 5) -> I
     process = subprocess.Popen(words, env=bench.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     server = Server(bench, port, process)
     try:
-        until(lambda: serve_state.running(bench.home) or process.poll() is not None)
+        until(lambda: port in [s.port for s in serve_state.running(bench.home)] or process.poll() is not None)
         yield server
         if process.poll() is None:
             server.stop()

@@ -108,9 +108,7 @@ class Capture:
         if ours:
             chosen = choose_base(self._config.base_urls, request.path)
             if chosen is None:
-                flow.response = http.Response.make(
-                    421, b"tapes: this is a proxy; set it as HTTPS_PROXY\n", {"content-type": "text/plain"}
-                )
+                self._misdirected(flow)
                 return
             route = "base-url"
             base, request.path = chosen
@@ -130,6 +128,16 @@ class Capture:
         flow.metadata[KEY] = flow.id
         if endpoint.cls is not None or self._config.all_paths:
             flow.metadata[STORED] = (url, endpoint, route, request.url if mapped else "")
+
+    def _misdirected(self, flow: http.HTTPFlow) -> None:
+        """A path of our own address that stands for nothing: the agent is told, and the record that it asked."""
+        request, known = flow.request, ", ".join(f"/{prefix}" for prefix in sorted(self._config.base_urls))
+        text = "tapes: this is a proxy; set it as HTTPS_PROXY"
+        if known:
+            text += f", or take one of these as base URL: {known} (tapes serve --upstream NAME=URL makes more)"
+        flow.response = http.Response.make(421, f"{text}\n".encode(), {"content-type": "text/plain; charset=utf-8"})
+        where = f"{request.host}:{self._config.own_port}"
+        self._sink(PassedBy(where, request.method, request.path), flow.metadata[WHO])
 
     def _is_ours(self, flow: http.HTTPFlow) -> bool:
         if flow.request.port != self._config.own_port:

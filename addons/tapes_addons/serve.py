@@ -3,7 +3,7 @@
 One process: mitmproxy on the main thread's event loop, the writer beside it, as in the capture process of `tapes run`.
 It ends in this order: no new connections; calls under way may end by themselves; what is left is cut, and recorded as
 cut by us; every session is closed. A second signal ends it at once: the parts of answers that were written stay, and
-their sessions stay open for ever, which `tapes log` shows.
+the next standing proxy ends their sessions, as after a crash (`left_open.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from tapes.intake.writer import Writer
 from tapes.wire.exchange import Happening, SocketClosed, SocketMessage
 from tapes.wire.outcome import ENDINGS
 from tapes.wire.redact import Redactor, secret_variables
+from tapes_addons import left_open
 from tapes_addons.capture import Capture
+from tapes_addons.left_open import Ending
 from tapes_addons.plan import Plan
 from tapes_addons.proxy import build, configure
 from tapes_addons.routes import UpstreamProxy
@@ -58,7 +60,7 @@ class Serve:
         self._proxy = proxy
         self.archive = LmdbArchive.open(Path(plan.home) / "archive", create=True)
         redactor = Redactor(secret_variables(dict(os.environb)), strict=plan.redact == "strict")
-        self.persons = Persons()
+        self.persons = Persons(redactor)
         self.writer = Writer(
             self.archive,
             Sessions(self.archive, redactor, "serve").begin,
@@ -68,6 +70,7 @@ class Serve:
             on_closed=self._closed,
         )
         self.waiting = Waiting(self.writer.put, self.persons)
+        self._ending = Ending(Path(plan.home), self.archive, voice.say)
         self._heard: dict[str, SocketMessage] = {}
         """Of each open WebSocket the last message."""
         self._told_at = 0.0
@@ -89,6 +92,7 @@ class Serve:
         master = build(capture, config, listener, plan.ca, plan.upstream_ca, plan.insecure_upstream)
         self.writer.start()
         ready()
+        self._ending.start()
         serving = asyncio.ensure_future(master.run())
         waiting: list[asyncio.Future[Any]] = [serving, stop]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -108,7 +112,7 @@ class Serve:
         if stop.done():
             if now - self._told_at < SAME_S:
                 return
-            self._voice.say("stopped at once; sessions that were open stay open")
+            self._voice.say("stopped at once; the next tapes serve ends the sessions that were open")
             self._voice.close()
             os._exit(128 + number)
         self._told_at = now
@@ -131,6 +135,7 @@ class Serve:
         if self.waiting.dropped:
             self._voice.say(f"{self.waiting.dropped} tunnels of agents without a session were not listed")
         timeout = FAILING_CLOSE_S if self.writer.failing else CLOSE_S
+        await asyncio.to_thread(self._ending.stop)
         closed = await asyncio.to_thread(self.writer.close, {"how": STOPPED}, timeout)
         return closed and not self.writer.lost_exchanges
 
@@ -187,6 +192,7 @@ def serve(
         logging.getLogger().addHandler(handler)
     server = Serve(plan, proxy, voice, network=network)
     try:
-        return asyncio.run(server.run(listener, ready))
+        with left_open.alive(Path(plan.home), server.archive.writer):
+            return asyncio.run(server.run(listener, ready))
     finally:
         server.archive.close()

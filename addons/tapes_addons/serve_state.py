@@ -1,18 +1,14 @@
-"""What a running `tapes serve` says about itself, for `tapes env` and `tapes doctor`: a file of $TAPES_HOME/run.
-
-The server holds a lock on its file for as long as it lives, so that a file left by one that was killed is known for
-what it is, whatever process has its pid now.
-"""
+"""What a running `tapes serve` says about itself, for `tapes env` and `tapes doctor`: a file of $TAPES_HOME/run that it
+holds for as long as it lives."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from tapes_addons.held import content, held
 
 PATTERN = "serve-*.json"
 
@@ -37,24 +33,9 @@ class State:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
 
-@contextmanager
-def announced(home: Path, state: State) -> Iterator[Path]:
-    """The state can be found by others while the block runs."""
-    folder = home / "run"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"serve-{state.port}-{state.pid}.json"
-    draft = folder / f".{path.name}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        # Locked before it has its name: nobody ever sees it free.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(descriptor, json.dumps(asdict(state)).encode())
-        draft.rename(path)
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-        draft.unlink(missing_ok=True)
-        os.close(descriptor)
+def announced(home: Path, state: State) -> AbstractContextManager[Path]:
+    """The state can be found by others while the block runs. Raises OSError."""
+    return held(home / "run" / f"serve-{state.port}-{state.pid}.json", json.dumps(asdict(state)).encode())
 
 
 def running(home: Path) -> list[State]:
@@ -64,13 +45,8 @@ def running(home: Path) -> list[State]:
 
 
 def _read(path: Path) -> State | None:
+    said = content(path)
     try:
-        with open(path, "rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return State(**json.load(file))
-            path.unlink(missing_ok=True)
-            return None
-    except (FileNotFoundError, ValueError, TypeError):
-        return None  # gone since, or of another version of tapes
+        return State(**json.loads(said)) if said is not None else None
+    except (ValueError, TypeError):
+        return None  # of another version of tapes

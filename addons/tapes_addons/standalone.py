@@ -6,11 +6,13 @@ then the request is what the provider gets, and a `stream` function of somebody 
 Answers are streamed (`tapes_stream`), because mitmproxy would otherwise keep them from the agent until they are whole.
 
 What is kept of a flow is kept here and not in its `metadata`, which mitmproxy writes to files. mitmproxy runs the
-script again when it was edited, which looks like an end and a beginning to us: all state lives in this module.
+script again when it was edited, which looks like an end and a beginning to us: all state lives in this module. And an
+edit may be wrong: then there is no script for a while, and a stand-in hears what mitmproxy says in its place.
 """
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import functools
 import logging
@@ -32,7 +34,8 @@ from tapes_addons.capture import user_name
 from tapes_addons.standalone_recorder import Recorder
 
 RELOAD_S = 5.0
-"""How long after the script was taken out its next version may take to come in; after that it is gone for good."""
+"""How long after the script was taken out its next version may take to come in. After that no more calls are recorded,
+but for those under way."""
 
 logger = logging.getLogger("tapes")
 
@@ -78,13 +81,17 @@ class Standalone:
         self._recorder: Recorder | None = None
         self._flows: dict[str, Watched] = {}
         self._users: dict[str, str] = {}
-        self._attached = False
-        atexit.register(self._close)
+        self._stand_in = StandIn(self)
+        self._timer: asyncio.TimerHandle | None = None
+        """Runs while the script is out."""
+        self._leaving = False
+        """The script is gone for good: what is under way is the last."""
+        atexit.register(self.close)
 
     # -- coming and going
 
     def load(self, loader: addonmanager.Loader) -> None:
-        self._attached = True
+        self._come_back()
         loader.add_option(
             "tapes_model_hosts", Sequence[str], [], "Further hosts whose model calls are recorded (host or host:port)."
         )
@@ -105,16 +112,33 @@ class Standalone:
 
     def done(self) -> None:
         if ctx.master.addons.get(self.name) is not None:
-            self._close()  # everybody is told: mitmproxy ends
+            self.close()  # everybody is told: mitmproxy ends
             return
-        self._attached = False
-        ctx.master.event_loop.call_later(RELOAD_S, self._close_unless_attached)
+        if self._recorder is not None:
+            ctx.master.addons.add(self._stand_in)
+            self._timer = ctx.master.event_loop.call_later(RELOAD_S, self._leave)
 
-    def _close_unless_attached(self) -> None:
-        if not self._attached:
-            self._close()
+    def _come_back(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._leaving = False
+        if self._stand_in in ctx.master.addons:
+            ctx.master.addons.remove(self._stand_in)
 
-    def _close(self) -> None:
+    def _leave(self) -> None:
+        self._leaving = True
+        if self._flows:
+            text = "tapes: the script is out: calls from now on are NOT recorded, the %d under way to their end"
+            logger.error(text, len(self._flows))
+        self._leave_when_done()
+
+    def _leave_when_done(self) -> None:
+        if self._leaving and not self._flows and self._recorder is not None:
+            self.close()
+            logger.error("tapes: recording has STOPPED, for the script is out")
+
+    def close(self) -> None:
         recorder, self._recorder = self._recorder, None
         self._flows.clear()
         if recorder is not None:
@@ -136,7 +160,8 @@ class Standalone:
 
     @guarded
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        if self._recorder is None or not flow.live:  # a flow that was read from a file was not said now
+        # A flow that is not live was read from a file: it was not said now.
+        if self._recorder is None or self._leaving or not flow.live:
             return
         found = self._model_call(flow)
         if found is None:
@@ -251,6 +276,7 @@ class Standalone:
                     step(each, watched)
                 except Exception as error:  # noqa: BLE001 - as in `guarded`
                     self.give_up(each, error)
+        self._leave_when_done()
 
     def _then(self, flow: http.HTTPFlow, step: Callable[[http.HTTPFlow, Watched], None]) -> None:
         watched = self._flows.get(flow.id)
@@ -285,6 +311,34 @@ def led(theirs: Stream, tell: Callable[[bytes], object]) -> Callable[[bytes], It
         return chunks
 
     return tee
+
+
+class StandIn:
+    """Hears in the addon's place while the script is out: flows under way need their ends."""
+
+    name = "tapes_stand_in"
+    HEARD = (
+        "http_connect",
+        "client_disconnected",
+        "requestheaders",
+        "request",
+        "responseheaders",
+        "response",
+        "error",
+        "websocket_message",
+        "websocket_end",
+        "update",
+    )
+
+    def __init__(self, addon: Standalone) -> None:
+        for hook in self.HEARD:
+            setattr(self, hook, getattr(addon, hook))
+        self._addon = addon
+
+    def done(self) -> None:
+        """Told when mitmproxy ends, and when the script is back."""
+        if self in ctx.master.addons:
+            self._addon.close()
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from __future__ import annotations
 import getpass
 import logging
 import re
+import secrets
 import socket
 import threading
 from collections import OrderedDict
@@ -51,10 +52,26 @@ class Recent[K, V](OrderedDict[K, V]):
         return kept
 
 
+_KEY = re.compile(
+    r"(sk|pk|rk)[-_]|AIza|AQ\.|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|AKIA|ASIA|hf_|gsk_|xai-|pplx-|nvapi-|ya29\.|eyJ"
+)
+"""How keys begin that people have; whole ones are known to the redactor as well."""
+REDACTED = "(redacted)"
+
+
+def like_a_key(name: str) -> bool:
+    return bool(_KEY.match(name))
+
+
 @dataclass(slots=True)
 class Persons:
     """Names the person behind a request. Only the event loop touches it."""
 
+    redactor: Redactor = field(default_factory=Redactor)
+    """A user name that it finds a secret in, or that begins as keys do, is replaced by a random one: a label and a line
+    on the terminal are read by others."""
+    _names: Recent[str, str] = field(default_factory=Recent)
+    """By user name as it came, the one that is used."""
     _known: Recent[tuple[str, str, str], Who] = field(default_factory=Recent)
     """By kind, agent and id: a person stays the same whatever else a later request says."""
     _roots: Recent[tuple[str, str], str] = field(default_factory=Recent)
@@ -64,7 +81,7 @@ class Persons:
 
     def whose(self, headers: Mapping[str, str], user: str) -> Who:
         """By request headers (names in lower case) and the user name in the proxy URL; both may be empty."""
-        user = user[:LONGEST_ID]
+        user = self._named(user[:LONGEST_ID])
         if not headers:
             return self.placed(Who("user", id=user, user=user) if user else UNASSIGNED)
         agent = next((agent for agent in AGENTS if agent.speaks(headers)), None)
@@ -86,6 +103,14 @@ class Persons:
             self._latest.pop(user, None)
             self._latest.remember(user, who)
         return who
+
+    def _named(self, user: str) -> str:
+        if not user:
+            return user
+        known = self._names.get(user, user)
+        if known == user and (like_a_key(user) or self.redactor.redact(user.encode("utf-8", "replace")).spans):
+            known = f"{REDACTED} {secrets.token_hex(4)}"
+        return self._names.remember(user, known)
 
     def placed(self, who: Who) -> Who:
         """Where something goes that only a user name was known of."""
@@ -202,7 +227,8 @@ class Sessions:
 def label(via: str, who: Who) -> str:
     """How `tapes log` calls a session that has no name."""
     made_up = re.fullmatch(rf"{who.agent}-[0-9a-f]{{4}}", who.user)
-    words = [who.user] if who.user and not (who.kind == "wire" and made_up) else []
+    user = REDACTED if who.user.startswith(REDACTED) else who.user
+    words = [user] if user and not (who.kind == "wire" and made_up) else []
     if who.kind == "wire":
         words.append(who.id if len(who.id) <= SHOWN + 1 else f"{who.id[:SHOWN]}…")
     return f"{via}: {' '.join(words) or 'unassigned'}"

@@ -2,17 +2,21 @@
 
 The CA lives in the archive's home and is trusted only through the launched agent's environment; it is never installed
 anywhere. Whoever reads its key can impersonate any host *to agents launched by us*, so the key file is 0600 in a 0700
-directory. It is made once, before any agent starts, by a process of its own, because `cryptography` is slow to import.
+directory. It is made once, before any agent starts, by a process of its own (`ca.py`), as `cryptography` is slow to
+import. That process also looks whether a CA is whole, and leaves a stamp of the files that it has looked at: a start
+compares the stamp, and need not look again until a file changes or the CA runs out.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -22,6 +26,9 @@ from tapes.wire.agents.base import BUNDLE_VARIABLES, EXTRA_CA_VARIABLES
 CA_NAME = "mitmproxy"
 CERTIFICATE = f"{CA_NAME}-ca-cert.pem"
 CA_KEY = f"{CA_NAME}-ca.pem"
+"""Key and certificate; the one in CERTIFICATE must be the same."""
+STAMP = "looked-at.json"
+BUNDLES = ("bundle.pem", "extra.pem", "upstream.pem")
 
 SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -33,27 +40,54 @@ SYSTEM_BUNDLES = (
 
 
 def ensure_ca(home: Path) -> Path:
-    """The folder of our CA under `home`, made now if need be. Safe when several runs start at once."""
+    """The folder of our CA under `home`, whole: made now if need be, and anew when it is broken or has run out, which
+    is said on standard error. Safe when several runs start at once. Raises ArchiveError.
+    """
     folder = home / "ca"
-    if not (folder / CERTIFICATE).exists():
-        command = [sys.executable, "-m", "tapes_addons.trust", str(home)]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        if not (folder / CERTIFICATE).exists():
-            last = made.stderr.strip().splitlines()[-1:] or ["no reason given"]
-            raise ArchiveError(f"could not make a CA in {folder}: {last[0]}")
+    if not is_known_whole(folder):
+        command = [sys.executable, "-m", "tapes_addons.ca", str(home)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+            raise ArchiveError(
+                f"could not make a CA in {folder}: {last[0]}", hint=f"can you write to {home}? tapes doctor says more"
+            )
+        sys.stderr.write(done.stdout)
     return folder
 
 
-def make_ca(home: Path) -> None:
-    """Make the CA beside its place and move it there whole; who comes second finds it made."""
+def is_known_whole(folder: Path) -> bool:
+    """Has `ca.py` looked at these very files, and has the CA not run out since?"""
+    try:
+        stamp = json.loads((folder / STAMP).read_bytes())
+        return bool(stamp["files"] == identity_of(folder) and time.time() < stamp["until"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # no stamp, or none of ours: then somebody looks
+
+
+def identity_of(folder: Path) -> dict[str, list[int]]:
+    """What changes when somebody writes to the CA's files: [mtime in ns, size in bytes] of each. Raises OSError."""
+    found = {name: (folder / name).stat() for name in (CA_KEY, CERTIFICATE)}
+    return {name: [stat.st_mtime_ns, stat.st_size] for name, stat in found.items()}
+
+
+def make_ca(home: Path, aside: Path | None = None) -> None:
+    """Make the CA beside its place and move it there whole; who comes second finds it made. What is in its place goes
+    to `aside` first."""
     from mitmproxy import certs
 
     folder = home / "ca"
     draft = Path(tempfile.mkdtemp(prefix=".ca-", dir=home))
     try:
         certs.CertStore.create_store(draft, CA_NAME, 2048, organization="tapes", cn="tapes recorder CA")
+        if aside is not None:
+            # Agents of a running `tapes serve` read these by name, and it has the CA that they were made for in memory.
+            for path in (folder / name for name in BUNDLES if (folder / name).is_file()):
+                shutil.copyfile(path, draft / path.name)
         for path in draft.iterdir():
             path.chmod(0o600)
+        if aside is not None:
+            folder.rename(aside)
         # Loses against another run's rename (the target is then a folder with files): theirs serves as well.
         with contextlib.suppress(OSError):
             draft.rename(folder)
@@ -97,7 +131,3 @@ def write_bundles(folder: Path, ca: Path, environ: Mapping[str, str]) -> tuple[P
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
     return folder / "bundle.pem", folder / "extra.pem", folder / "upstream.pem"
-
-
-if __name__ == "__main__":
-    make_ca(Path(sys.argv[1]))

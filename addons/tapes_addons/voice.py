@@ -7,6 +7,8 @@ import queue
 import sys
 import threading
 
+from tapes_addons.harmless import harmless
+
 LONGEST_QUEUE = 10_000
 
 
@@ -19,11 +21,11 @@ class Voice(logging.Handler):
         self._thread = threading.Thread(target=self._run, name="tapes-voice", daemon=True)
         self._thread.start()
 
-    def say(self, text: str) -> None:
-        """One line or several of ours. What names and labels may hold does not drive the terminal."""
-        shown = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+    def say(self, line: str, *rows: str) -> None:
+        """One line, whatever names and labels in it hold; and rows below it, as they are to be pasted."""
+        said = "".join(f"{harmless(each)}\n" for each in (f"tapes: {line}", *rows))
         try:
-            self._lines.put_nowait(f"tapes: {shown}\n")
+            self._lines.put_nowait(said)
         except queue.Full:
             return  # nobody has read ten thousand lines; what matters is in the archive
 

@@ -14,6 +14,7 @@ import click
 
 from tapes import __version__
 from tapes.errors import Damaged, NotFound, TapesError
+from tapes_addons.harmless import harmless
 from tapes_cli.exit_codes import Exit
 
 VERBS = {
@@ -90,9 +91,9 @@ def fill_standard_streams() -> None:
 
 def report(error: TapesError) -> Exit:
     """Say what is wrong and what to do next, on stderr."""
-    click.echo(f"tapes: {error}", err=True)
+    click.echo(harmless(f"tapes: {error}", lines=True), err=True)
     if error.hint:
-        click.echo(f"  {error.hint}", err=True)
+        click.echo(harmless(f"  {error.hint}", lines=True), err=True)
     if isinstance(error, Damaged):
         return Exit.DAMAGED
     return Exit.NOT_FOUND if isinstance(error, NotFound) else Exit.USAGE

@@ -8,9 +8,12 @@ import shlex
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
+from tapes_cli.output import harmless
+
 Name = Literal["sh", "fish", "powershell", "github"]
 
-_PLAIN = re.compile(r"[A-Za-z_][\w-]*")
+_PLAIN = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
+_PROGRAM = re.compile(r"\w[\w.+@-]{0,63}")
 
 
 class Shell(Protocol):
@@ -21,7 +24,9 @@ class Shell(Protocol):
 
     def variable(self, name: str, value: str) -> str: ...
 
-    def comment(self, text: str) -> str: ...
+    def comment(self, text: str) -> str:
+        """One line that does nothing, whatever the text holds."""
+        ...
 
     def function(self, program: str, words: Sequence[str]) -> str:
         """`program` with `words` before the user's own; empty where the shell has no such thing."""
@@ -37,7 +42,7 @@ class Sh:
         return f"export {name}={shlex.quote(value)}"
 
     def comment(self, text: str) -> str:
-        return f"# {text}"
+        return f"# {harmless(text)}"
 
     def function(self, program: str, words: Sequence[str]) -> str:
         return f'{program}() {{ command {program} {shlex.join(words)} "$@"; }}'
@@ -54,7 +59,7 @@ class Fish:
         return f"set -gx {name} {self._quoted(value)}"
 
     def comment(self, text: str) -> str:
-        return f"# {text}"
+        return f"# {harmless(text)}"
 
     def function(self, program: str, words: Sequence[str]) -> str:
         return f"function {program}; command {program} {' '.join(map(self._quoted, words))} $argv; end"
@@ -71,7 +76,7 @@ class PowerShell:
         return f"$env:{name} = {self._quoted(value)}"
 
     def comment(self, text: str) -> str:
-        return f"# {text}"
+        return f"# {harmless(text)}"
 
     def function(self, program: str, words: Sequence[str]) -> str:
         given = " ".join(map(self._quoted, words))
@@ -102,3 +107,8 @@ SHELLS: dict[Name, Shell] = {"sh": Sh(), "fish": Fish(), "powershell": PowerShel
 def is_plain(program: str) -> bool:
     """May this word name a function?"""
     return bool(_PLAIN.fullmatch(program))
+
+
+def is_program(word: str) -> bool:
+    """Is this word a program's name, and nothing that a shell, a path or a terminal would take for more?"""
+    return bool(_PROGRAM.fullmatch(word))

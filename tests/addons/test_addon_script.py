@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from mitmproxy.http import HTTPFlow
 from mitmproxy.io import FlowReader
+from mitmproxy.test import taddons
 
 import tapes_addons
 from serving import free_port, provider_said, sessions, until
 from support import HOSTS, Bench, bench
+from tapes_addons.standalone import Standalone
 
 SCRIPT = Path(tapes_addons.__path__[0]) / "scripts" / "capture_script.py"
 MITMDUMP = "from mitmproxy.tools.main import mitmdump; mitmdump()"
@@ -145,6 +148,70 @@ def test_a_reload_in_the_middle_of_a_stream_loses_nothing(tmp_path: Path) -> Non
         assert [row["outcome"] for row in b.rows("show", "@", "--exchanges")] == ["complete"]
 
 
+def test_an_edit_that_is_wrong_lets_calls_under_way_end_and_says_when_recording_stops(tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    shutil.copy(SCRIPT, script)
+    impatient = f"import tapes_addons.standalone as s; s.RELOAD_S = 0.1; {MITMDUMP}"
+    with bench(tmp_path, SLOW) as b, mitmdump(b, scripts=[script], program=impatient) as proxy:
+        agent = proxy.start("--no-ids")
+        until(lambda: sessions(b.home))
+        script.write_text("this is (no Python")
+        until(lambda: "the 1 under way to their end" in proxy.log.read_text())
+        assert "STOPPED" not in proxy.log.read_text()
+        assert agent.wait(30) == 0
+        until(lambda: "recording has STOPPED" in proxy.log.read_text())
+        assert [row["outcome"] for row in b.rows("show", "@", "--exchanges")] == ["complete"]
+        assert [row["outcome"] for row in b.rows("log")] == ["closed"]
+        proxy.run("--no-ids")
+        shutil.copy(SCRIPT, script)
+        until(lambda: proxy.log.read_text().count("recording ON") == 2)
+        proxy.run("--no-ids", user="bob")
+        proxy.stop()
+        assert {label: len(pairs) for label, pairs in sessions(b.home).items()} == {
+            "mitmproxy: alice": 1,
+            "mitmproxy: bob": 1,
+        }
+        b.assert_sound()
+
+
+async def test_a_script_that_came_back_in_time_has_the_whole_time_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAPES_HOME", str(tmp_path))
+    addon = Standalone()
+    with taddons.context(addon) as context:
+        addon.running()
+        manager = context.master.addons
+        manager.remove(addon)
+        first = addon._timer
+        assert first is not None
+        manager.add(addon)
+        assert first.cancelled()
+        manager.remove(addon)
+        assert addon._timer is not None
+        assert not addon._timer.cancelled()
+        addon._timer.cancel()
+        addon._leave()
+        assert addon._recorder is None
+
+
+def test_sessions_of_a_mitmdump_that_was_killed_are_ended_by_the_next(tmp_path: Path) -> None:
+    with bench(tmp_path, SLOW) as b:
+        with mitmdump(b) as lost:
+            agent = lost.start("--no-ids")
+            until(lambda: sessions(b.home))
+            lost.process.kill()
+            lost.process.wait()
+            agent.kill()
+            agent.communicate()
+        with mitmdump(b) as proxy:
+            until(lambda: "for the mitmproxy was lost" in proxy.log.read_text())
+            proxy.stop()
+        (row,) = b.rows("log")
+        assert (row["outcome"], row["outcomes"]) == ("closed", {"capture_lost": 1})
+        b.assert_sound()
+
+
 CHANGES = """
 class Changes:
     def requestheaders(self, flow):
@@ -189,6 +256,20 @@ def test_a_python_without_tapes_is_told_what_to_do(tmp_path: Path) -> None:
         said = proxy.log.read_text()
     assert "NOT RECORDING" in said
     assert "-m pip install agent-tapes" in said
+    assert "Traceback" not in said
+
+
+def test_a_python_too_old_for_our_files_is_told_which_one_it_takes(tmp_path: Path) -> None:
+    folder = tmp_path / "old" / "tapes_addons"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    (folder / "standalone.py").write_text("class Recent[K V]: ...")  # as 3.11 reads what 3.12 has brought
+    program = f"import sys; sys.path.insert(0, {str(folder.parent)!r}); {MITMDUMP}"
+    with mitmdump(Bench(tmp_path), program=program) as proxy:
+        assert proxy.process.wait(30) == 1
+        said = proxy.log.read_text()
+    assert "NOT RECORDING" in said
+    assert "needs Python 3.12 or newer" in said
     assert "Traceback" not in said
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tapes.archive.base import Batch
 from tapes.archive.memory_archive import MemoryArchive
 from tapes.intake.opening import Facts, opening
@@ -154,6 +156,25 @@ def test_a_key_in_the_place_of_a_name_is_not_written(tmp_path: Path) -> None:
     body = Sessions(MemoryArchive(), Redactor(), "serve").begin(Who("user", id=key, user=key)).session.body  # type: ignore[union-attr]
     assert "a1B2" not in str(body)
     assert body["redactions"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["sk-mine1", "AIzaSyMine", "ghp_mine", "my-own-password-1", "sk-" + "a1B2" * 99],
+)
+def test_a_user_name_like_a_key_is_nobodys_label_and_a_person_all_the_same(key: str) -> None:
+    redactor = Redactor([("password", b"my-own-password-1")])
+    persons = Persons(redactor)
+    who, other = persons.whose(SDK, key), persons.whose(SDK, "sk-another")
+    assert persons.whose(SDK, key) is who
+    assert other != who
+    assert label("serve", who) == label("serve", other) == "serve: (redacted)"
+    body = Sessions(MemoryArchive(), Redactor(), "serve").begin(who).session.body  # type: ignore[union-attr]
+    assert body["label"] == "serve: (redacted)"
+    assert key[:8] not in str((who, body))
+    wire = persons.whose(CLAUDE, key)
+    assert label("serve", wire) == "serve: (redacted) c-1"
+    assert persons.whose({}, key) is wire
 
 
 def test_labels_are_short_and_leave_made_up_names_out() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving import free_port
 from support import Bench
 from tapes.errors import UsageError
 from tapes.wire.agents.base import Settings
@@ -44,6 +46,21 @@ def test_without_a_serve_it_is_3_and_a_careful_script_stops(tmp_path: Path) -> N
     assert (stopped.returncode, stopped.stdout) == (1, b"")
 
 
+@pytest.mark.parametrize("shell", ["sh", "fish", "powershell", "github"])
+@pytest.mark.parametrize(
+    "agent", ["foo\ntouch planted;#", "foo\rtouch planted", "$(touch planted)", "../foo", "a b", ""]
+)
+def test_what_is_no_programs_name_is_refused_and_never_evaluated(tmp_path: Path, shell: str, agent: str) -> None:
+    b = Bench(tmp_path)
+    with announced_serve(b):
+        done = b.tapes("env", "--shell", shell, "--", agent)
+    assert done.returncode == 2
+    assert done.stdout in (b"", b"false\n")
+    assert not any(byte < 0x20 for byte in done.stderr.replace(b"\n", b""))
+    subprocess.run(["sh", "-c", 'eval "$1"', "sh", done.stdout], cwd=tmp_path, check=False)
+    assert not (tmp_path / "planted").exists()
+
+
 def test_a_file_left_by_a_dead_serve_is_no_serve(tmp_path: Path) -> None:
     with announced(tmp_path, State(os.getpid(), "127.0.0.1", 7878)) as path:
         left = path.read_bytes()
@@ -59,6 +76,37 @@ def test_the_newest_serve_is_meant_unless_an_address_is_given(tmp_path: Path) ->
         assert b"alice:x@[::1]:9999" in b.tapes("env", "x", "--session", "alice").stdout
         given_ = b.tapes("env", "x", "--session", "alice", "--listen", "7878").stdout
         assert b"http://alice:x@127.0.0.1:7878" in given_
+
+
+def test_an_address_means_the_serve_that_listens_there_and_no_other(tmp_path: Path) -> None:
+    b = Bench(tmp_path)
+    port = free_port()
+    for host, asked, shown in [
+        ("::1", f"127.0.0.1:{port}", b""),
+        ("0.0.0.0", f"[::1]:{port}", b""),
+        ("127.0.0.1", f"127.0.0.1:{port + 1}", b""),
+        ("::1", f"[::1]:{port}", b"[::1]"),
+        ("0.0.0.0", f"127.0.0.1:{port}", b"127.0.0.1"),
+        ("::", f"127.0.0.1:{port}", b"127.0.0.1"),
+    ]:
+        with announced(b.home, State(os.getpid(), host, port, {}, started_ns=time.time_ns())):
+            done = b.tapes("env", "x", "--session", "alice", "--listen", asked)
+        if shown:
+            assert b"alice:x@%b:%d" % (shown, port) in done.stdout
+        else:
+            assert (done.returncode, done.stdout) == (3, b"false\n")
+            assert f"no tapes serve listens on {asked}".encode() in done.stderr
+
+
+def test_an_address_is_taken_at_the_users_word_where_somebody_answers(tmp_path: Path) -> None:
+    b = Bench(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        asked = f"127.0.0.1:{other.getsockname()[1]}"
+        assert b.tapes("env", "x", "--listen", asked).returncode == 3  # there is no certificate to trust
+        (b.home / "ca").mkdir(parents=True)
+        (b.home / "ca" / "bundle.pem").touch()
+        assert f"@{asked}".encode() in b.tapes("env", "x", "--listen", asked).stdout
+    assert b.tapes("env", "x", "--listen", asked).returncode == 3
 
 
 def test_no_proxy_keeps_what_does_not_concern_models(tmp_path: Path) -> None:
@@ -151,6 +199,22 @@ def test_sh_takes_over_what_was_meant(value: str, word: str) -> None:
     ]
     done = subprocess.run(["sh", "-c", "\n".join(lines)], capture_output=True, check=True, env={"PATH": os.defpath})
     assert done.stdout == f"{value}{word}|b".encode()
+
+
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20))
+def test_a_comment_does_nothing_whatever_it_holds(text: str) -> None:
+    for name in ("sh", "fish", "powershell"):
+        line = SHELLS[name].comment(f"{text}\n{text}\r{text}")  # type: ignore[index]
+        assert line.startswith("# ")
+        assert line.isprintable()
+        assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r", "\r\n", "\x85", "\u2028", "\\\n"])
+def test_sh_does_not_run_what_stands_in_a_comment(tmp_path: Path, ending: str) -> None:
+    comment = SHELLS["sh"].comment(f"foo{ending}touch planted; #")
+    subprocess.run(["sh", "-c", 'eval "$1"', "sh", comment], cwd=tmp_path, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="no fish here")

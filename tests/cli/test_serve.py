@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 from serving import calls, free_port, provider_said, serving, sessions, until
 from support import Bench, bench
+from tapes.archive.lmdb_archive import LmdbArchive
 from tapes_addons import serve_state
 
 QUICK = {"first_ms": 5, "gap_ms": 1, "chars": 16}
@@ -138,6 +140,53 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         assert serve_state.running(b.home) == []
         assert b.rows("log")[0]["outcome"] == "open"
         b.assert_sound()
+
+
+def test_what_a_killed_serve_left_open_is_ended_by_the_next_and_not_by_one_beside_it(tmp_path: Path) -> None:
+    with bench(tmp_path, ENDLESS) as b:
+        with serving(b) as lost:
+            lost.start("Go.", environ=lost.proxied("alice"))
+            until(lambda: sessions(b.home) and parts(b.home))
+            with serving(b) as beside:
+                said = beside.stop()
+            assert "was lost" not in said
+            assert b.rows("log")[0]["outcome"] == "open"
+            lost.process.kill()
+            lost.process.wait()
+        with serving(b) as server:
+            until(lambda: b.rows("log")[0]["outcome"] == "closed")
+            said = server.stop()
+        (row,) = b.rows("log")
+        assert f"session {row['hash'][:12]}  {row['label']}: ended, for the serve was lost; 1 exchanges cut" in said
+        assert row["gaps"] == 1
+        (exchange,) = b.rows("show", "@", "--exchanges")
+        assert exchange["outcome"] == "capture_lost"
+        assert b.tapes("cat", exchange["hash"], "--response").stdout.startswith(b"event: message_start")
+        b.assert_sound()
+
+
+def test_a_prefix_that_stands_for_nothing_is_answered_with_those_that_do_and_counted(tmp_path: Path) -> None:
+    with bench(tmp_path, WORK) as b, serving(b, "--upstream=own=https://gateway.example") as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        connection.request("POST", "/~alice/nobodys/v1/messages", b"{}")
+        answer = connection.getresponse()
+        said = answer.read().decode()
+        connection.close()
+        assert answer.status == 421
+        assert "/anthropic, " in said
+        assert "/own, " in said
+        assert "--upstream NAME=URL" in said
+        assert "session " in server.stop()
+        (row,) = b.rows("log")
+        assert (row["label"], row["exchanges"]) == ("serve: alice", 0)
+        with LmdbArchive.open(b.home / "archive", readonly=True) as archive:
+            *_, (_, _, close) = archive.log()
+        assert close.body["passed_by"] == {f"POST 127.0.0.1:{server.port}/nobodys/v1/messages": 1}
+
+
+def parts(home: Path) -> int:
+    with LmdbArchive.open(home / "archive", readonly=True) as archive:
+        return sum(record.type == "exchange.part" for _, _, record in archive.log())
 
 
 def test_a_port_that_is_taken_says_who_has_it_and_a_killed_serve_leaves_its_place_to_the_next(tmp_path: Path) -> None:

@@ -8,10 +8,15 @@ from __future__ import annotations
 import logging
 import sys
 
+NEEDED = 3, 12
+"""As in pyproject.toml. This file alone has to be read by older ones too."""
+
 try:
     from tapes_addons.standalone import the_addon
-except ImportError as error:
-    if getattr(sys, "frozen", False):
+except (ImportError, SyntaxError) as error:  # SyntaxError: our files, read by an older Python
+    if sys.version_info[:2] < NEEDED or isinstance(error, SyntaxError):
+        remedy = f"tapes needs Python {NEEDED[0]}.{NEEDED[1]} or newer: install mitmproxy and agent-tapes under one"
+    elif getattr(sys, "frozen", False):
         remedy = (
             "this mitmproxy is a stand-alone binary, which can not load them; install mitmproxy with pip, uv or pipx"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 from tapes.errors import TapesError, UsageError
 from tapes.wire import endpoints
 from tapes.wire.agents.base import BUNDLE_VARIABLES, EXTRA_CA_VARIABLES
+from tapes.wire.agents.bases import found_in
 from tapes_addons import serve_state
-from tapes_addons.routes import UpstreamProxy, bypasses, no_proxy_entries
+from tapes_addons.routes import UpstreamProxy, bypasses, host_of, no_proxy_entries, shown
 from tapes_cli.addresses import DEFAULT_HOST, DEFAULT_PORT
 from tapes_cli.checks.finding import Finding, bad, note, ok
 
@@ -67,7 +69,8 @@ def proxy(environ: Mapping[str, str]) -> Iterator[Finding]:
     try:
         found = UpstreamProxy.of(environ)
     except UsageError as error:
-        yield bad("proxy", str(error), error.hint)
+        todo = "write it as http://HOST:PORT (a password in it percent-encoded), or unset it for this run"
+        yield bad("proxy", str(error), error.hint or todo)
         return
     if found is None:
         yield ok("proxy", "you use none")
@@ -86,16 +89,35 @@ def proxy(environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def variables(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Certificate variables must name files; base URLs make their hosts model hosts."""
+    """Certificate variables must name files of certificates; base URLs make their hosts model hosts."""
     for name in (*BUNDLE_VARIABLES, *EXTRA_CA_VARIABLES):
         path = environ.get(name)
-        if path and not Path(path).is_file():
-            yield bad(name, f"{path} is no file", f"unset {name}, or name a file: programs fail on it without us, too")
+        if path and (reason := no_certificates(Path(path))):
+            yield bad(name, f"{path} {reason}", f"unset {name}, or name a file of certificates in PEM")
         elif path:
             yield ok(name, f"{path} is merged with our certificate")
-    for name in sorted(environ):
-        if name.endswith(("_BASE_URL", "_API_BASE")) and environ[name]:
-            yield ok(name, f"{environ[name].partition('?')[0]} is treated as a model host")
+    for name, meant in sorted(found_in(environ).items()):
+        # Ollama alone takes an address without a scheme.
+        url = meant if name == "OLLAMA_HOST" else environ[name].strip()
+        if host := host_of(url):
+            yield ok(name, f"{host} is treated as a model host")
+        else:
+            yield bad(
+                name, f"{shown(url)} is no http(s) URL", f"unset {name}, or write it as https://HOST[:PORT][/PATH]"
+            )
+
+
+def no_certificates(path: Path) -> str:
+    """Why a program can not take its roots from there; empty when it can."""
+    if not path.is_file():
+        return "is no file"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        return "holds no certificates that can be read"
+    except OSError as error:
+        return f"can not be read: {error.strerror}"
+    return ""
 
 
 def configuration(home: Path) -> Iterator[Finding]:
@@ -105,7 +127,7 @@ def configuration(home: Path) -> Iterator[Finding]:
     try:
         config = load_config(home)
     except TapesError as error:
-        yield bad("configuration", str(error), error.hint)
+        yield bad("configuration", str(error), error.hint or "mend it, or move it away")
         return
     if config.model_hosts or config.rows:
         yield ok("configuration", f"{len(config.model_hosts)} model hosts, {len(config.rows)} endpoints of your own")

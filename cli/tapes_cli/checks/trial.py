@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -106,7 +107,7 @@ def truth_pairs(folder: Path) -> set[tuple[bytes, bytes]]:
 
 
 def version_of(command: str) -> Iterator[Finding]:
-    """Start `command --version` through us: is it found, known, and does it start with our settings?"""
+    """Start the agent's version command through us: is it found, known, and does it start with our settings?"""
     what = f"agent {Path(command).name}"
     path = shutil.which(command)
     if path is None:
@@ -118,18 +119,29 @@ def version_of(command: str) -> Iterator[Finding]:
         yield note(what, text, f"see whether its calls are recorded: tapes run -- {command}")
     else:
         yield ok(what, f"recognised as {agent.name}: {path}")
+    words = [path, *agent.version_words]
     with tempfile.TemporaryDirectory(prefix="tapes-doctor-") as folder:
-        done = run(["--", path, "--version"], own_environment(Path(folder), clean=False))
-    said = (done.stdout.strip() or "no version given").splitlines()[0]
-    if done.returncode:
-        todo = f"does `{command} --version` work without us? If so, please report this"
-        yield bad(what, f"its version command exits with {done.returncode} under our settings: {said}", todo)
+        done = run(["--", *words], own_environment(Path(folder), clean=False))
+    if done.returncode == 0:
+        version = (done.stdout.strip() or "no version given").splitlines()[0]
+        yield ok(what, f"starts under our settings: {version}")
+        return
+    asked, said = shlex.join([command, *agent.version_words]), done.stderr.strip().splitlines()
+    its_own = [line for line in said if not line.startswith("tapes: ")] or said
+    failed = f"`{asked}` exits with {done.returncode} under our settings" + "".join(
+        f": {line}" for line in its_own[-1:]
+    )
+    if start(words, os.environ).returncode:
+        yield note(what, f"{failed}; but it fails without us, too", f"see what it says: {asked}")
     else:
-        yield ok(what, f"starts under our settings: {said}")
+        yield bad(what, f"{failed}; without us it does not fail", f"please report this with: tapes run -- {asked}")
 
 
 def run(words: list[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tapes_cli", "run", *words]
+    return start([sys.executable, "-m", "tapes_cli", "run", *words], environ)
+
+
+def start(command: list[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             command,
@@ -142,6 +154,8 @@ def run(words: list[str], environ: Mapping[str, str]) -> subprocess.CompletedPro
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 124, "", f"not done after {ENOUGH_S} s")
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 126, "", str(error))
 
 
 def own_environment(base: Path, *, clean: bool = True) -> dict[str, str]:

@@ -6,8 +6,10 @@ import os
 import re
 import secrets
 import shlex
+import socket
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,17 +20,20 @@ from tapes.errors import NotFound, TapesError, UsageError
 from tapes.wire import agents, endpoints
 from tapes.wire.agents.base import Agent, Launch, Route, Settings, Trust
 from tapes_addons import serve_state
-from tapes_addons.routes import host_of
+from tapes_addons.routes import host_of, is_loopback
 from tapes_addons.serve_state import State
 from tapes_cli.addresses import UPSTREAMS, address
 from tapes_cli.exit_codes import Exit
 from tapes_cli.home import home
 from tapes_cli.launching import narrowed_no_proxy, read, split_port, working_directory
 from tapes_cli.main import report
-from tapes_cli.shells import SHELLS, Name, Shell, is_plain
+from tapes_cli.output import harmless
+from tapes_cli.shells import SHELLS, Name, Shell, is_plain, is_program
 
 HTTP_PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 POLL_S = 0.1
+CONNECT_S = 2.0
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 @click.command("env")
@@ -49,6 +54,9 @@ def command(session: str, route: Route, shell: Name, listen: str, wait: float, a
     tapes env codex --shell github >> "$GITHUB_ENV"
     """
     try:
+        if not is_program(agent):
+            hint = "tapes env claude, codex, gemini, or any other program's name"
+            raise UsageError(f"AGENT is a program's name, which {harmless(repr(agent))} is not", hint=hint)
         name = check_name(session) if session else f"{agent_named(agent).name}-{secrets.token_hex(2)}"
         state = find(listen, wait)
         lines = settings_lines(agent, name, route, SHELLS[shell], state)
@@ -71,16 +79,36 @@ def find(listen: str, wait_s: float) -> State:
     deadline = time.monotonic() + wait_s
     place = address(listen) if listen else None
     while True:
-        found = [s for s in serve_state.running(base) if place is None or s.port == place[1]]
+        states = serve_state.running(base)
+        found = states if place is None else [s for state in states if (s := at(state, *place))]
         if found:
             return found[0]
+        if place is not None and (base / "ca" / "bundle.pem").exists() and answers(*place):
+            # Of another archive or in another container, perhaps: taken at the user's word.
+            return State(0, place[0], place[1], dict(UPSTREAMS))
         if time.monotonic() >= deadline:
             break
         time.sleep(POLL_S)
-    if place is not None and (base / "ca" / "bundle.pem").exists():
-        # Of another archive or in another container, perhaps: taken at the user's word.
-        return State(0, place[0], place[1], dict(UPSTREAMS))
+    if place is not None:
+        raise NotFound(f"no tapes serve listens on {listen}", hint=f"start one: tapes serve --listen {listen}")
     raise NotFound(f"no tapes serve is running for the archive in {base}", hint="start one: tapes serve")
+
+
+def at(state: State, host: str, port: int) -> State | None:
+    """The server as it is reached by this address; None when it does not listen there."""
+    if state.port != port or (state.host != host and not (state.host in EVERYWHERE and is_loopback(host))):
+        return None
+    if ":" in host and state.host == "0.0.0.0":
+        return None  # IPv4 alone
+    return replace(state, host=host)
+
+
+def answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def settings_lines(name: str, session: str, route: Route, shell: Shell, state: State) -> list[str]:
@@ -140,11 +168,8 @@ def warn_of_hosts(settings: Settings, state: State) -> None:
     for where, url in settings.model_hosts.items():
         host = host_of(url)
         if host and not endpoints.is_model_host(*split_port(host), tuple(state.model_hosts)):
-            click.echo(
-                f"tapes: {where} names {host}, whose calls this tapes serve does not record: "
-                f"start it with --model-host {host}",
-                err=True,
-            )
+            text = f"tapes: {where} names {host}, whose calls this tapes serve does not record: "
+            click.echo(harmless(f"{text}start it with --model-host {host}"), err=True)
 
 
 def prefixes(settings: Settings, state: State) -> dict[str, str]:
@@ -188,5 +213,5 @@ def with_words(shell: Shell, program: str, words: list[str]) -> str:
     """Words that the agent needs on its command line: a function in its name, or else a note."""
     function = shell.function(program, words) if is_plain(program) else ""
     if not function:
-        click.echo(f"tapes: start it as: {program} {shlex.join(words)} …", err=True)
+        click.echo(harmless(f"tapes: start it as: {program} {shlex.join(words)} …"), err=True)
     return function

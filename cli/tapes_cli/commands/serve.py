@@ -95,8 +95,8 @@ def serve(plan: Plan, listener: socket.socket, *, network: bool) -> int:
     with ExitStack() as until_the_end:
 
         def ready() -> None:
-            for line in announcement(state, base, network=network):
-                voice.say(line)
+            for lines in announcement(state, base, network=network):
+                voice.say(*lines)
             until_the_end.enter_context(serve_state.announced(base, state))
 
         written = serve_on(plan, listener, proxy, voice, ready, network=network)
@@ -167,8 +167,8 @@ def model_hosts(further: Sequence[str]) -> list[str]:
     return sorted({*further, *user_model_hosts(anybody, anybody.settings(launch), launch)})
 
 
-def announcement(state: serve_state.State, base: Path, *, network: bool) -> list[str]:
-    """What is said at the start."""
+def announcement(state: serve_state.State, base: Path, *, network: bool) -> list[list[str]]:
+    """What is said at the start: lines, each with the rows below it."""
     own = f"http://{state.authority}"
     said = f"TAPES_HOME={shlex.quote(str(base))} " if "TAPES_HOME" in os.environ else ""
     known = [agent.name for agent in agents.AGENTS if agent.name not in ("demo", "generic")]
@@ -182,14 +182,15 @@ def announcement(state: serve_state.State, base: Path, *, network: bool) -> list
     bases = [f"ANTHROPIC_BASE_URL={own}/~NAME/anthropic", f"OPENAI_BASE_URL={own}/~NAME/openai"]
     bases.append(f"GOOGLE_GEMINI_BASE_URL={own}/~NAME/gemini")
     lines = [
-        f"recording ON · model calls that come by {own} · archive {base}",
-        "to lead an agent here, in its shell:\n" + "\n".join(f"  {row}" for row in rows),
-        "by hand:\n" + "\n".join(f"  {row}" for row in [*raw, "or, instead of the proxy:", *bases]),
+        [f"recording ON · model calls that come by {own} · archive {base}"],
+        ["to lead an agent here, in its shell:", *(f"  {row}" for row in rows)],
+        ["by hand:", *(f"  {row}" for row in [*raw, "or, instead of the proxy:", *bases])],
     ]
     if network:
-        lines.append(
+        text = (
             f"WARNING: other machines can reach {state.host}:{state.port}. Whoever does can send requests from this "
             "machine (as an open proxy), and what they say to models is recorded in your archive. Calls by base URL "
             "carry their API keys unencrypted over the network. Let a firewall decide who that is."
         )
-    return [*lines, "stop with Ctrl-C"]
+        lines.append([text])
+    return [*lines, ["stop with Ctrl-C"]]

@@ -23,6 +23,7 @@ _ITEM = re.compile(r"[\"']?([A-Za-z_]\w*=[^\"'\n,\]]*)")
 @dataclass(frozen=True, slots=True)
 class Aider:
     name: str = "aider"
+    version_words: tuple[str, ...] = ("--version",)
 
     def recognises(self, argv: Sequence[str]) -> bool:
         return program(argv) in {"aider", "aider-chat"}

@@ -86,6 +86,11 @@ class Agent(Protocol):
         """As `session.open` and `tapes log` give it."""
         ...
 
+    @property
+    def version_words(self) -> tuple[str, ...]:
+        """Arguments with which it says its version, without a model call, and exits with 0."""
+        ...
+
     def recognises(self, argv: Sequence[str]) -> bool:
         """Is this command line this agent?"""
         ...

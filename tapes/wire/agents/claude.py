@@ -28,6 +28,7 @@ _APIS: tuple[Api, ...] = tuple(api for api in APIS if api.variables[0].startswit
 @dataclass(frozen=True, slots=True)
 class Claude:
     name: str = "claude"
+    version_words: tuple[str, ...] = ("--version",)
 
     def recognises(self, argv: Sequence[str]) -> bool:
         return program(argv) in {"claude", "claude-code"} or is_package(argv, "@anthropic-ai/claude-code")

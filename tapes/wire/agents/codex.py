@@ -40,6 +40,7 @@ _AGENT = re.compile(r"codex[\w-]*/([^\s(]+)")
 @dataclass(frozen=True, slots=True)
 class Codex:
     name: str = "codex"
+    version_words: tuple[str, ...] = ("--version",)
 
     def recognises(self, argv: Sequence[str]) -> bool:
         return program(argv) == "codex" or is_package(argv, "@openai/codex")

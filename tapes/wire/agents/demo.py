@@ -12,6 +12,7 @@ from tapes.wire.agents.bases import by_variables
 @dataclass(frozen=True, slots=True)
 class Demo:
     name: str = "demo"
+    version_words: tuple[str, ...] = ("--version",)
 
     def recognises(self, argv: Sequence[str]) -> bool:
         return "tapes_addons.simulators.agent" in argv[:4]

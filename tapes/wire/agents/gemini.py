@@ -29,6 +29,7 @@ _SWITCHES = ("GOOGLE_GENAI_USE_GCA", "GOOGLE_GENAI_USE_VERTEXAI")
 @dataclass(frozen=True, slots=True)
 class Gemini:
     name: str = "gemini"
+    version_words: tuple[str, ...] = ("--version",)
 
     def recognises(self, argv: Sequence[str]) -> bool:
         return program(argv) in {"gemini", "gemini-cli"} or is_package(argv, "@google/gemini-cli")

@@ -18,6 +18,7 @@ ENV_PROXY = "NODE_USE_ENV_PROXY"
 @dataclass(frozen=True, slots=True)
 class Generic:
     name: str = "generic"
+    version_words: tuple[str, ...] = ("--version",)
 
     def recognises(self, argv: Sequence[str]) -> bool:
         return True

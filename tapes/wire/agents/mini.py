@@ -15,6 +15,8 @@ _NAMES = {"mini", "mini-swe-agent", "mini-extra", "mini-e", "minisweagent", "min
 @dataclass(frozen=True, slots=True)
 class Mini:
     name: str = "mini"
+    version_words: tuple[str, ...] = ("--help",)
+    """It knows no --version; this begins with it."""
 
     def recognises(self, argv: Sequence[str]) -> bool:
         return program(argv) in _NAMES

@@ -50,6 +50,7 @@ _BUILT_IN: Mapping[str, _Provider] = {
 @dataclass(frozen=True, slots=True)
 class OpenCode:
     name: str = "opencode"
+    version_words: tuple[str, ...] = ("--version",)
 
     def recognises(self, argv: Sequence[str]) -> bool:
         return program(argv) in {"opencode", "opencode-ai"}

@@ -310,8 +310,9 @@ class Launcher:
             f"{failures}){gaps}, {done['tool_uses']} tool calls. Next: tapes show {short}"
         )
         if not done["all_written"]:
+            end = "" if done["end_written"] else " and the end of the session"
             say(
-                f"{done['lost']} exchanges and the end of the session could NOT be written; "
+                f"{done['lost']} exchanges{end} could NOT be written; "
                 f"the log is {self.plan.run_dir}/capture.log"
             )
         elif not self.notices and not self.restarts:

@@ -185,6 +185,7 @@ class Run:
                 "egress": row.egress,
                 "lost": self.writer.lost_exchanges,
                 "all_written": closed,
+                "end_written": row.closed,
                 **self.seen.report(),
             }
         )

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from tapes.archive import pack, tables
 from tapes.archive.base import Fault
 from tapes.archive.reading import mismatch, object_digest
+from tapes.archive.refs import is_name
 from tapes.errors import Damaged
 from tapes.record.digest import Digest, record_digest
 from tapes.record.kinds import Record, body_refs, read_record
@@ -210,6 +211,9 @@ def _index_faults(run: Run, pos: bytes, digest: Digest, record: Record) -> Itera
         yield Fault(where, "the index of its session does not lead to it", number)
     if get(run, "head", session) is None:
         yield Fault(where, "its session has no head", number)
+    name = record.body.get("name") if record.type == "session.open" else None
+    if isinstance(name, str) and is_name(name) and get(run, "ref", name.encode()) != digest:
+        yield Fault(where, f"the name {name!r} does not lead to it", number)
     for ref in body_refs(record.body):
         if get(run, "body", tables.body_key(ref.hash, number)) is None:
             yield Fault(where, "the index of bodies does not lead to it", number)
@@ -232,7 +236,7 @@ def _stray_rows(archive: Inside, table: str, places: range = ALL) -> Iterator[Fa
             where = key[: tables.SHORT].hex() if table == "body" else key.hex()
             yield Fault(where, f"named by the index {table}, missing from the log", pos)
         elif table == "byhash" and record_digest(data) != key:
-            yield Fault(key.hex(), str(mismatch(Digest(key), pos)), pos)
+            yield Fault(key.hex(), str(mismatch(tables.digest_of(key), pos)), pos)
         elif table != "byhash" and not _belongs(archive._run, table, key, pos, data):
             yield Fault(f"pos {pos}", f"the index {table} leads to the record at place {pos}, which is another", pos)
 

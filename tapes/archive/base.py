@@ -63,6 +63,9 @@ class Batch:
     drop_tails: list[Draft | Digest] = field(default_factory=list)
     """Parts whose bytes are now `body[offset:offset + length]` of the response in this batch's
     `exchange.end`."""
+    urgent: bool = False
+    """Small, and about what could not be kept: an archive that has set room aside for such MUST use it when there is no
+    other."""
 
 
 class Link(NamedTuple):

@@ -9,7 +9,8 @@ error took effect is asked afterwards, by looking for its records.
 Several processes may have it open, each once: two environments of one file in one process would release each
 other's locks (POSIX), so archives on the same path share one environment here. Nothing is used after a fork.
 
-Reads are short transactions, because an old reader keeps every page written since from being used again.
+Reads are short transactions, because an old reader keeps every page written since from being used again; one that was
+killed does too, until somebody looks for the dead.
 """
 
 from __future__ import annotations
@@ -17,21 +18,25 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shutil
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 import lmdb
 
-from tapes.archive import pack, place, tables
-from tapes.archive.base import Batch
+from tapes.archive import pack, place, reserve, tables
+from tapes.archive.accounts import check_pages
+from tapes.archive.base import Batch, Fault
 from tapes.archive.claim import Claim
 from tapes.archive.fresh import FRESH, sweep
 from tapes.archive.lookups import PackCache, TableReader, Tables, Txn
 from tapes.archive.machine import boot_id
 from tapes.archive.plan import Plan, make_plan
+from tapes.archive.reserve import Reserve
 from tapes.archive.writing import Known, carry_out
 from tapes.errors import ArchiveError, ArchiveFull, ArchiveInUse, Damaged, FormatError, TapesError, UsageError
 from tapes.record.digest import Digest
@@ -41,6 +46,19 @@ MAP_LEAST = 1 << 26
 MAX_READERS = 512
 FULL_BELOW = 16 * 1024 * 1024
 """A full disk shows as EIO too; with less than this free we believe that it is one."""
+LOCK_BYTES = 64 * MAX_READERS + 128
+"""What LMDB's file of locks has for so many readers; it takes a file that is there as it is."""
+DAMAGE = (
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.PanicError,
+    lmdb.BadTxnError,
+    lmdb.CursorFullError,
+    lmdb.BadValsizeError,
+)
+"""What a page that is not what it should be leads to: the last three too, in transactions and by keys of ours."""
+BURY_EVERY = 64
+"""Commits between two looks for readers that were killed."""
 TRUNCATED_BY = 16
 """Pages a whole file may be short of: LMDB need not write a page that was taken and given back."""
 
@@ -57,6 +75,7 @@ class _Environment:
         self._create = create
         self._inside = 0
         self._idle = threading.Condition()
+        self._map_size = MAP_SIZE
         self.claim = Claim(path)
         try:
             self._open()
@@ -65,7 +84,12 @@ class _Environment:
             raise
 
     def _open(self) -> None:
-        env, size = None, MAP_SIZE
+        if self._create:
+            _make(self.path)
+        if not (self.path / place.DATA_FILE).stat().st_size:  # LMDB would make a new archive of it
+            raise Damaged(f"the archive in {self.path} was cut short", where=place.DATA_FILE)
+        reserve.hold_locks(self.path, LOCK_BYTES)
+        env, size = None, self._map_size
         while env is None:
             try:
                 env = self._open_mapped(size)
@@ -84,24 +108,11 @@ class _Environment:
         except BaseException:
             env.close()
             raise
-        self.env = env
+        self.env, self._map_size = env, size
 
     def _open_mapped(self, size: int) -> Any:
         try:
-            return lmdb.open(
-                os.fspath(self.path),
-                map_size=size,
-                subdir=True,
-                readonly=self.readonly,
-                create=self._create,
-                sync=True,
-                metasync=True,
-                writemap=False,
-                mode=0o600,
-                max_readers=MAX_READERS,
-                max_dbs=tables.MAX_TABLES,
-                lib_version=0,  # else an environment variable could choose another file format
-            )
+            return _lmdb(self.path, size, create=self._create, readonly=self.readonly)
         except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.IncompatibleError) as error:
             raise FormatError(f"{self.path / place.DATA_FILE} is not an archive of ours: {error}") from error
         except lmdb.MemoryError:
@@ -137,12 +148,19 @@ class _Environment:
                 if not self._inside:
                     self._idle.notify_all()
 
-    def reopen(self) -> None:
-        """After LMDB refused to go on (a panic, another process's larger map). Waits for the readers
-        inside."""
+    def bury(self) -> None:
+        """Free the slots of readers that were killed: each keeps all pages written since from being used again."""
+        with self._idle:
+            if self.env is not None:
+                self.env.reader_check()
+
+    def reopen(self, more: int = 0) -> None:
+        """After LMDB refused to go on (a panic, another process's larger map), or with a map larger by `more`. Waits
+        for the readers inside."""
         with self._idle:
             self._idle.wait_for(lambda: not self._inside)
             self._create = False
+            self._map_size += more
             if self.env is not None:
                 self.env.close()
             self.env = None  # should opening fail now, the next use tries again
@@ -218,6 +236,10 @@ class LmdbArchive(TableReader):
         self._packs = PackCache()
         self._failed: tuple[Batch, Plan] | None = None
         self._group = pack.Group()
+        self._commits = 0
+        self._reserve = Reserve(self.path)
+        if not readonly:
+            self._reserve.keep()
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, create: bool = False, readonly: bool = False) -> Self:
@@ -303,10 +325,31 @@ class LmdbArchive(TableReader):
         if self._readonly:
             raise UsageError("the archive is open for reading only")
         with self._writing:
-            digests = self._commit(batch)
+            digests = self._commit_at_last(batch) if batch.urgent else self._commit(batch)
+            self._tidy()
         for draft, digest in zip(batch.drafts, digests, strict=True):
             draft.hash = digest
         return digests
+
+    def _tidy(self) -> None:
+        """What a process that lives for long has to see to."""
+        self._commits += 1
+        if not self._reserve.whole:
+            self._reserve.keep()
+        if self._env is not None and self._commits % BURY_EVERY == 0:
+            self._env.bury()
+
+    def _commit_at_last(self, batch: Batch) -> list[Digest]:
+        """Commit, with the reserve where there is no room otherwise."""
+        with suppress(ArchiveFull):
+            return self._commit(batch)
+        self._reserve.give_up()
+        try:
+            if self._env is not None:
+                self._env.reopen(more=reserve.SIZE)  # it may be the map that is full
+            return self._commit(batch)
+        finally:
+            self._reserve.take_back()
 
     def _commit(self, batch: Batch) -> list[Digest]:
         # A commit can report an error and have taken effect (the last page was written, its sync failed). So the plan
@@ -349,8 +392,62 @@ class LmdbArchive(TableReader):
             return environment.use(work, write=write)
         raise _ours(first, self.path) from first
 
+    def audit(self, packs: range | None = None, places: range | None = None) -> Iterator[Fault | None]:
+        yield from super().audit(packs, places)
+        if places is None:
+            yield from self.page_faults()
+
+    def page_faults(self) -> list[Fault]:
+        """What is wrong with the file's pages, as of the last commit."""
+        return self._run(self._page_faults)
+
+    def _page_faults(self, txn: Txn, t: Tables) -> list[Fault]:
+        page_size = txn.stat(t["meta"])["psize"]
+        with open(self.path / place.DATA_FILE, "rb") as file:
+            return [fault for fault in check_pages(file.fileno(), page_size, txn.id()) if fault]
+
     def _file_bytes(self) -> int:
         return (self.path / place.DATA_FILE).stat().st_size
+
+
+def _lmdb(path: Path, size: int, *, create: bool, readonly: bool) -> Any:
+    return lmdb.open(
+        os.fspath(path),
+        map_size=size,
+        subdir=True,
+        readonly=readonly,
+        create=create,
+        sync=True,
+        metasync=True,
+        writemap=False,
+        mode=0o600,
+        max_readers=MAX_READERS,
+        max_dbs=tables.MAX_TABLES,
+        lib_version=0,  # else an environment variable could choose another file format
+    )
+
+
+def _make(path: Path) -> None:
+    """A new archive's file, where there is none. It is made aside and named when it is whole: LMDB refuses for ever a
+    file whose first two pages were cut. Of two makers the second to name its own leaves it. A crash leaves the folder
+    it was made in, which holds nothing."""
+    if (path / place.DATA_FILE).exists():
+        return
+    aside = Path(tempfile.mkdtemp(prefix="making-", dir=path))
+    try:
+        reserve.hold_locks(aside, LOCK_BYTES)
+        with _lmdb(aside, MAP_LEAST, create=True, readonly=False) as env:
+            _open_tables(env, create=True)
+        with suppress(FileExistsError):
+            os.link(aside / place.DATA_FILE, path / place.DATA_FILE)
+        place.sync_directory(path)
+    except lmdb.Error as error:
+        raise _ours(error, path) from error
+    except OSError as error:
+        kind = ArchiveFull if error.errno in reserve.FULL else ArchiveError
+        raise kind(f"cannot make an archive in {path}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _took_effect(plan: Plan, batch: Batch, known: Known) -> bool:
@@ -397,9 +494,9 @@ def _check_length(env: Any, path: Path) -> None:
 
 def _ours(error: lmdb.Error, path: Path) -> TapesError:
     """LMDB's error as one of ours."""
-    if isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.PanicError):
+    if isinstance(error, DAMAGE):
         return Damaged(f"the archive's tables are damaged: {error}", where=place.DATA_FILE)
-    full = any(os.strerror(code) in str(error) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    full = any(os.strerror(code) in str(error) for code in reserve.FULL)
     if not full and os.strerror(errno.EIO) in str(error):
         full = _no_room(path)
     if full:
@@ -411,5 +508,6 @@ def _no_room(path: Path) -> bool:
     """LMDB reports a write that was cut short, which is what a full disk or a limit does to it, as EIO."""
     left = os.statvfs(path)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    size = (path / place.DATA_FILE).stat().st_size
+    data = path / place.DATA_FILE
+    size = data.stat().st_size if data.exists() else 0
     return left.f_bavail * left.f_frsize < FULL_BELOW or 0 <= limit < size + FULL_BELOW

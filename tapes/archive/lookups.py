@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from tapes.archive import audit, pack, squeeze, tables
 from tapes.archive.base import FIND_LIMIT, Fault, Object
 from tapes.archive.reading import Reader
+from tapes.archive.tables import digest_of
 from tapes.errors import Damaged
 from tapes.record.digest import Digest
 
@@ -71,7 +72,7 @@ class TableReader(Reader, Protocol):
     def _hash_at(self, pos: int) -> Digest | None:
         place = tables.u64(pos)
         found = (key for key, value in audit.rows(self._run, "byhash") if value == place)
-        return next(map(Digest, found), None)
+        return next(map(digest_of, found), None)
 
     def _logged(self, pos: int) -> bytes | None:
         if pos < 0:
@@ -301,14 +302,6 @@ def read_group(txn: Txn, table: Any, number: int) -> Frames:
         number += 1
         group.append((number, frame))
     return group
-
-
-def digest_of(data: bytes) -> Digest:
-    """A digest out of a table; Damaged when it can not be one."""
-    try:
-        return Digest(data)
-    except ValueError as error:
-        raise Damaged(f"a table holds {data[:40].hex()} for a hash") from error
 
 
 def number_of(data: bytes | None) -> int | None:

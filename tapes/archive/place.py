@@ -20,6 +20,7 @@ from tapes.errors import ArchiveError, NotFound
 
 DATA_FILE = "data.mdb"
 LOCK_FILE = "lock.mdb"
+RESERVE_FILE = "reserve"
 
 # fmt: off
 NETWORK = frozenset((
@@ -44,7 +45,7 @@ def prepare(path: Path, *, create: bool) -> None:
     if not os.path.lexists(path):
         raise NotFound(f"no archive at {path}", hint="`tapes run -- COMMAND` makes one, `tapes demo` too")
     _check(path, stat.S_ISDIR, "a directory", forbidden=0o022)
-    for name in (DATA_FILE, LOCK_FILE):
+    for name in (DATA_FILE, LOCK_FILE, RESERVE_FILE):
         if os.path.lexists(path / name):
             _check(path / name, stat.S_ISREG, "a plain file", forbidden=0o077)
         elif name == DATA_FILE and not create:

@@ -28,10 +28,14 @@ class Ref:
     step: int | None = None
 
 
+def is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
+
+
 def check_name(text: str) -> str:
     """The text, if it can name a session: 1 to 64 letters (of any script), digits, `.`, `_`, `-`, and not
     first `-` or `@`. UsageError otherwise."""
-    if not _NAME.fullmatch(text):
+    if not is_name(text):
         raise UsageError(
             f"{text!r} cannot be a name",
             hint="a name is 1 to 64 letters, digits, '.', '_' or '-', and does not begin with '-'",

@@ -42,6 +42,7 @@ MAX_TABLES = 32
 """Room for tables of later versions."""
 
 LAST_MAX = 1 << 48
+SEQ_MAX = (1 << 32) - 1
 SHORT = 20
 """Bytes of a short hash."""
 PACK_MAX = (1 << 32) - 1
@@ -76,16 +77,29 @@ def u64(n: int) -> bytes:
 
 
 def number(data: bytes) -> int:
+    """Damaged when it is longer than any number of ours."""
+    if len(data) > 8:
+        raise Damaged(f"a table holds {data[:40].hex()} for a number")
     return int.from_bytes(data)
 
 
 def chain_key(first: int, seq: int) -> bytes:
-    """`first`: the place in the log of the session's first record."""
+    """`first`: the place in the log of the session's first record. Damaged when no session is that long."""
+    if seq > SEQ_MAX:
+        raise Damaged(f"a session claims to have {seq} records")
     return _CHAIN.pack(first, seq)
 
 
 def obj_key(digest: bytes) -> bytes:
     return digest[:SHORT]
+
+
+def digest_of(data: bytes) -> Digest:
+    """A digest out of a table; Damaged when it can not be one."""
+    try:
+        return Digest(data)
+    except ValueError as error:
+        raise Damaged(f"a table holds {data[:40].hex()} for a hash") from error
 
 
 def head_value(digest: bytes, seq: int) -> bytes:

@@ -134,6 +134,8 @@ def verify_structure(archive: LmdbArchive, progress: Progress | None = None) -> 
                 report.add(fault.pos, fault.where, fault.what)
             elif progress:
                 progress(min(total, count * STRUCTURE_EVERY), total)
+        for fault in archive.page_faults():
+            report.add(fault.pos, fault.where, fault.what)
     except Damaged as error:
         report.add(None, error.where, str(error))
     report.records = size["records"]

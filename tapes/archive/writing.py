@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tapes.archive import pack, squeeze, tables
-from tapes.archive.lookups import Tables, Txn, digest_of, number_of
+from tapes.archive.lookups import Tables, Txn, number_of
 from tapes.archive.plan import Plan
+from tapes.archive.tables import digest_of
 from tapes.errors import Damaged
 from tapes.record.digest import Digest
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 
 from tapes.archive.base import Batch
-from tapes.wire.exchange import Answered, Arrived, Finished, Happening, Moment, Opened, SocketMessage
+from tapes.wire.exchange import Answered, Arrived, Finished, Happening, Opened, SocketMessage
 
 ITEM_OVERHEAD = 200
 
@@ -25,7 +26,7 @@ def weight(happening: Happening) -> int:
 @dataclass(slots=True)
 class _Count:
     reason: str = ""
-    since: Moment | None = None
+    since_ns: int = 0
     exchanges: set[str] = field(default_factory=set)
     """Those of which happenings were refused."""
     opened: int = 0
@@ -57,7 +58,13 @@ class Lost:
         """Records that were not written."""
         with self._lock:
             self._begin(reason)
-            self._count.items += len(batch.drafts)
+            gaps = [draft.body for draft in batch.drafts if draft.type == "gap"]
+            self._count.items += len(batch.drafts) - len(gaps)
+            for gap in gaps:  # what it would have said has still to be said
+                self._count.opened += gap["exchanges"]
+                self._count.items += gap["items"]
+                self._count.bytes += gap["bytes"]
+                self._count.since_ns = min(self._count.since_ns, gap["since_ns"])
             opened = sum(draft.type == "exchange.open" for draft in batch.drafts)
             self._count.opened += opened
             self.exchanges += opened
@@ -66,16 +73,16 @@ class Lost:
         """The body of a `gap` record, and count from nothing again; None when nothing was lost."""
         with self._lock:
             lost, self._count = self._count, _Count()
-        if lost.since is None:
+        if not lost.since_ns:
             return None
         return {
             "reason": lost.reason,
             "exchanges": len(lost.exchanges) + lost.opened,
             "items": lost.items,
             "bytes": lost.bytes,
-            "since_ns": lost.since.wall_ns,
+            "since_ns": lost.since_ns,
         }
 
     def _begin(self, reason: str) -> None:
         self._count.reason = self._count.reason or reason
-        self._count.since = self._count.since or Moment.now()
+        self._count.since_ns = self._count.since_ns or time.time_ns()

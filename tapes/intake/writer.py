@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from tapes.archive.base import Archive, Batch
+from tapes.archive.base import Archive, Batch, Draft
 from tapes.archive.summary import Summary
 from tapes.errors import ArchiveError
 from tapes.intake import events
@@ -196,6 +196,8 @@ class Writer:
         else:
             recording.splitter.end_live(Moment.now(), "capture_lost", str(last.get("how", "")))
         self._round(recording)
+        if isinstance(recording.session, Draft) and recording.session.hash is None:
+            recording.splitter.add(recording.session)  # the batch it was in is lost; a gap needs a session
         self._write_gap(recording)
         summary = recording.summary
         body: dict[str, object] = {
@@ -207,7 +209,7 @@ class Writer:
             "passed_by": dict(recording.splitter.passed_by),
         }
         recording.splitter.draft("session.close", Moment.now(), body)
-        self._round(recording)
+        self._round(recording, urgent=True)
         self._tell_opened()
         self._unsaid.pop(who, None)
         self._on_closed(who, recording)
@@ -256,8 +258,9 @@ class Writer:
             recording.lost = self._lost.setdefault(who, recording.lost)
         return recording
 
-    def _round(self, recording: Recording) -> None:
+    def _round(self, recording: Recording, *, urgent: bool = False) -> None:
         batch, written = recording.splitter.take_batch()
+        batch.urgent = urgent
         if batch.drafts and self._commit(recording, batch):
             for record in written:
                 self._events(recording, record)
@@ -300,7 +303,7 @@ class Writer:
                 return False
             else:
                 recording.summary = ahead
-                if self._failing:
+                if self._failing and not batch.urgent:  # which says nothing of the next one
                     self._recovered()
                 return True
         raise AssertionError("unreachable")

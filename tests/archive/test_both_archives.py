@@ -1,26 +1,55 @@
-"""Random steps on the archive on disk and on the one in a dict must agree, and both must stay sound."""
+"""Random steps on the archive on disk and on the one in a dict must agree, and both must stay sound.
+
+The steps of the disk are also taken by processes that end without closing anything, are killed in the middle of a
+commit, or meet a disk that fails; the dict knows nothing of that.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from archive.test_lmdb_archive import Failing
 from contract.archive_suite import is_sound
 from strategies import note, opening, stretches
+from tapes.archive import lmdb_archive
 from tapes.archive.base import Archive, Batch, Draft
 from tapes.archive.cut import Cutter
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.lookups import PackCache
 from tapes.archive.memory_archive import MemoryArchive
-from tapes.errors import TapesError
+from tapes.archive.writing import carry_out
+from tapes.errors import ArchiveError, TapesError
 from tapes.record.digest import blob_digest
 from tapes.record.kinds import BodyRef
+
+
+class Aborting(Failing):
+    """Fails when all of a commit is written, and takes it back."""
+
+    def use(self, work: Any, *, write: bool = False) -> Any:
+        def aborted(txn: Any, t: Any) -> None:
+            work(txn, t)
+            raise self.errors.pop(0)
+
+        return self.real.use(aborted if write and self.errors else work, write=write)
+
+
+def _written_and_killed(*arguments: Any) -> None:
+    carry_out(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+
 
 bodies = stretches.map(b"".join)
 
@@ -37,6 +66,7 @@ class BothArchives(RuleBasedStateMachine):
         self.opened = 0
 
     def teardown(self) -> None:
+        self.disk._packs = PackCache()
         assert is_sound(self.memory) and is_sound(self.disk)
         self.disk.close()
         shutil.rmtree(self.home)
@@ -99,6 +129,67 @@ class BothArchives(RuleBasedStateMachine):
 
         assert self.both(batch)
         self.parts.append((self.memory.last(), data))
+
+    @precondition(lambda self: self.opened)
+    @rule(which=st.integers(0, 99), nonce=st.binary(min_size=16, max_size=16))
+    def fork(self, which: int, nonce: bytes) -> None:
+        """A session that begins at a record of another."""
+
+        def batch(archive: Archive) -> Batch:
+            first = opening()
+            first.wall_ns = first.mono_ns = self.opened
+            first.nonce = nonce
+            first.parents = (archive.at(which % archive.last() + 1)[0],)
+            return Batch([first, note(first, "forked", wall_ns=1, mono_ns=2, nonce=bytes(16))])
+
+        self.opened += self.both(batch)
+
+    @precondition(lambda self: self.opened)
+    @rule(text=st.text("ab", max_size=300), ends=st.sampled_from(["without closing", "in the middle"]))
+    def another_process(self, text: str, ends: str) -> None:
+        """Commits and is gone; or is killed when all is written but the last page."""
+
+        def batch(archive: Archive) -> Batch:
+            return Batch([note(archive.sessions()[0], text, wall_ns=1, mono_ns=2, nonce=bytes(16))])
+
+        child = os.fork()
+        if not child:
+            self._in_child(batch, ends)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status == (0 if ends == "without closing" else -signal.SIGKILL)
+        if ends == "without closing":
+            self.memory.commit(batch(self.memory))
+
+    def _in_child(self, batch: Any, ends: str) -> None:
+        try:
+            archive = LmdbArchive.open(self.disk.path)
+            archive.writer = self.disk.writer
+            if ends == "in the middle":
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(lmdb_archive, "carry_out", _written_and_killed)
+                    archive.commit(batch(archive))
+            archive.commit(batch(archive))
+            os._exit(0)
+        finally:
+            os._exit(1)
+
+    @precondition(lambda self: self.opened)
+    @rule(text=st.text("ab", max_size=9), after=st.booleans(), tries=st.integers(1, 2))
+    def failing_disk(self, text: str, after: bool, tries: int) -> None:
+        """A commit that is reported as failed, took effect or not, and is tried again."""
+
+        def batch(archive: Archive) -> Batch:
+            return Batch([note(archive.sessions()[-1], text, wall_ns=1, mono_ns=2, nonce=bytes(16))])
+
+        real, mine = self.disk._env, batch(self.disk)
+        kind, errors = (Failing if after else Aborting), [lmdb.Error("failed")] * (1 if after else tries)
+        self.disk._env = kind(real, errors, after=after)  # type: ignore[assignment]
+        with suppress(ArchiveError):
+            self.disk.commit(mine)
+        if mine.drafts[0].hash is None:
+            self.disk.commit(mine)
+        self.disk._env = real
+        self.memory.commit(batch(self.memory))
 
     @rule()
     def reopen(self) -> None:

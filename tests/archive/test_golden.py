@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,21 @@ import pytest
 
 from contract.archive_suite import is_sound
 from golden import make_archive, make_records
-from tapes.archive import pack, squeeze
+from strategies import note
+from tapes.archive import pack, squeeze, tables
+from tapes.archive.base import Batch
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.reading import object_digest
+from tapes.errors import FormatError
 from tapes.record.chain import check_link
 from tapes.record.digest import Digest, record_digest
 from tapes.record.kinds import BodyRef, Record, read_record, record_bytes
 
-GOLDEN: dict[str, Any] = json.loads((Path(make_records.__file__).parent / "records_1.json").read_text())
+FOLDER = Path(make_records.__file__).parent
+GOLDEN: dict[str, Any] = json.loads((FOLDER / "records_1.json").read_text())
+PAGES = pytest.mark.skipif(
+    os.sysconf("SC_PAGE_SIZE") != 4096, reason="LMDB's pages are those of the machine that wrote it"
+)
 
 
 def test_records_are_written_byte_for_byte_as_ever() -> None:
@@ -56,13 +64,24 @@ def test_old_compressed_bytes_are_read() -> None:
     assert data == b"a record, squeezed: " + b"exchange.open " * 9
 
 
-@pytest.mark.skipif(os.sysconf("SC_PAGE_SIZE") != 4096, reason="LMDB's pages are those of the machine that wrote it")
-def test_an_old_archive_is_read(tmp_path: Path) -> None:
-    home = tmp_path / "a"
+def golden_archive(home: Path, version: int) -> Path:
     home.mkdir(mode=0o700)
-    packed = (Path(make_records.__file__).parent / "archive_1.mdb.gz").read_bytes()
+    packed = (FOLDER / f"archive_{version}.mdb.gz").read_bytes()
     (home / "data.mdb").write_bytes(gzip.decompress(packed))
     (home / "data.mdb").chmod(0o600)
+    return home
+
+
+def test_every_version_there_ever_was_has_golden_files() -> None:
+    versions = list(range(1, tables.VERSION + 1))
+    for pattern in ("archive_*.mdb.gz", "records_*.json"):
+        assert sorted(int(re.findall(r"\d+", path.name)[0]) for path in FOLDER.glob(pattern)) == versions
+
+
+@PAGES
+@pytest.mark.parametrize("version", range(1, tables.VERSION + 1))
+def test_an_old_archive_is_read(tmp_path: Path, version: int) -> None:
+    home = golden_archive(tmp_path / "a", version)
     with LmdbArchive.open(home, readonly=True) as archive:
         assert is_sound(archive) and archive.last() == 5
         session = archive.names()["kept"]
@@ -71,3 +90,25 @@ def test_an_old_archive_is_read(tmp_path: Path) -> None:
         assert bodies == make_archive.REQUESTS
         assert archive.tail(archive.at(5)[0]) == make_archive.HALF
         assert archive.summary(session) == b"row"
+
+
+@PAGES
+@pytest.mark.parametrize("version", range(1, tables.VERSION + 1))
+def test_an_old_archive_is_written_on(tmp_path: Path, version: int) -> None:
+    home = golden_archive(tmp_path / "a", version)
+    with LmdbArchive.open(home) as archive:
+        archive.commit(Batch([note(archive.names()["kept"])]))
+        assert is_sound(archive) and archive.last() == 6
+
+
+@PAGES
+def test_an_archive_of_a_newer_version_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    home = golden_archive(tmp_path / "a", tables.VERSION)
+    newer = tables.VERSION + 1
+    with LmdbArchive.open(home) as archive:
+        archive._run(lambda txn, t: txn.put(b"version", tables.u32(newer), db=t["meta"]), write=True)
+    before = (home / "data.mdb").read_bytes()
+    for options in ({}, {"readonly": True}, {"create": True}):
+        with pytest.raises(FormatError, match=f"format {newer}"):
+            LmdbArchive.open(home, **options)
+    assert (home / "data.mdb").read_bytes() == before

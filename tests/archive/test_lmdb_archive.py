@@ -60,7 +60,7 @@ def test_only_its_owner_can_reach_it(tmp_path: Path) -> None:
     finally:
         os.umask(old)
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "deep").rglob("*")}
-    assert modes == {"a": 0o700, "data.mdb": 0o600, "lock.mdb": 0o600}
+    assert modes == {"a": 0o700, "data.mdb": 0o600, "lock.mdb": 0o600, "reserve": 0o600}
 
 
 def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ A real writer runs under strace, which logs each write to the archive's file and
 the disk are made as a cut would leave them: everything synced is there; of what was written since, any part may be,
 in any order, down to single sectors. Each image is opened, verified, and must hold what the writer had reported by
 then. The same images with the syncs ignored must fail, or this test would prove nothing.
+
+A run takes a sample; 1,000 others: pytest tests/archive/test_power_loss.py --fault-cases 1000 --fault-seed 7
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +24,13 @@ from pathlib import Path
 import pytest
 
 from archive.damage import look_apart
+from conftest import Faults
 from contract.archive_suite import open_session
 from tapes.archive.lmdb_archive import LmdbArchive
 
 SECTOR = 512
-COMMITS = 8
+COMMITS = 12
+SAMPLE = 80
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 
@@ -114,15 +119,18 @@ class Disk:
         return bytes(image)
 
 
-def cuts(log: Path, before: bytes, *, synced: bool) -> Iterator[tuple[bytes, int]]:
-    """Images after a power cut, each with the number of commits reported before it."""
-    disk, chance = Disk(bytearray(before)), random.Random(1)
-    for event in events(log):
+def cuts(log: Path, before: bytes, faults: Faults, *, synced: bool) -> Iterator[tuple[bytes, int]]:
+    """Images after a power cut, each with the number of commits reported before it. Every moment is one between two
+    calls; the last is among them always."""
+    disk, chance, happened = Disk(bytearray(before)), faults.chance(), list(events(log))
+    last = len(happened) - 1
+    moments = Counter([last, *(chance.randint(0, last) for _ in range(faults.count(SAMPLE) - 1))])
+    for moment, event in enumerate(happened):
         if isinstance(event, Write):
             disk.pending.append((event.offset, event.data))
         elif isinstance(event, Reported):
             disk.reported = event.count
-        for _ in range(3):
+        for _ in range(moments[moment]):
             yield disk.after_a_cut(chance), disk.reported
         if isinstance(event, Sync) and synced:
             disk.settle()
@@ -156,15 +164,18 @@ def outcome(home: Path, image: bytes, reported: int) -> bool:
     return said[0] == "sound" and int(said[1]) >= 1 + reported
 
 
-def test_every_reported_commit_outlives_a_power_cut(trace: tuple[Path, Path], tmp_path: Path) -> None:
+def test_every_reported_commit_outlives_a_power_cut(trace: tuple[Path, Path], tmp_path: Path, faults: Faults) -> None:
     log, before = trace
-    images = list(cuts(log, before.read_bytes(), synced=True))
-    assert images[-1][1] == COMMITS and len(images) > 5 * COMMITS
-    wrong = [n for n, (image, reported) in enumerate(images) if not outcome(tmp_path / "cut", image, reported)]
+    seen, wrong = 0, []
+    for image, reported in cuts(log, before.read_bytes(), faults, synced=True):
+        if not outcome(tmp_path / "cut", image, reported):
+            wrong.append((seen, reported))
+        seen += 1
+    assert reported == COMMITS and seen == faults.count(SAMPLE)
     assert wrong == []
 
 
-def test_without_syncs_the_same_cuts_do_harm(trace: tuple[Path, Path], tmp_path: Path) -> None:
+def test_without_syncs_the_same_cuts_do_harm(trace: tuple[Path, Path], tmp_path: Path, faults: Faults) -> None:
     log, before = trace
-    images = list(cuts(log, before.read_bytes(), synced=False))
+    images = cuts(log, before.read_bytes(), faults, synced=False)
     assert not all(outcome(tmp_path / "cut", image, reported) for image, reported in images)

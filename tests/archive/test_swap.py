@@ -61,7 +61,7 @@ def test_compacting_gives_free_pages_back_and_keeps_everything_else(home: Path) 
     assert (home / "data.mdb").stat().st_size == done.after
     assert content(home) == before
     assert mode(home / "data.mdb") == 0o600
-    assert sorted(path.name for path in home.iterdir()) == ["data.mdb", "lock.mdb"]
+    assert sorted(path.name for path in home.iterdir()) == ["data.mdb", "lock.mdb", "reserve"]
     with LmdbArchive.open(home) as archive:
         archive.commit(Batch([note(archive.sessions()[0], "after")]))
         assert is_sound(archive)
@@ -170,7 +170,7 @@ def test_a_kill_at_any_time_leaves_the_old_file_or_the_new_one_and_nothing_else(
         assert mode(home / "data.mdb") == 0o600
         with LmdbArchive.open(home) as archive:  # for writing: sweeps
             assert is_sound(archive)
-        assert sorted(path.name for path in home.iterdir()) == ["data.mdb", "lock.mdb"]
+        assert sorted(path.name for path in home.iterdir()) == ["data.mdb", "lock.mdb", "reserve"]
     assert left, "no kill came while a copy was being made"
 
 

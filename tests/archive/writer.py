@@ -15,6 +15,9 @@ from tapes.archive.cut import cut_once
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.record.digest import Digest
 
+SIZES = (3_000, 200, 50_000, 12_000)
+"""Of the bodies' random bytes: frames that build on others, and frames that have pages of their own."""
+
 
 def main() -> None:
     path, session, what = sys.argv[1], Digest.parse(sys.argv[2]), sys.argv[3]
@@ -29,7 +32,7 @@ def main() -> None:
         archive._run(hold, write=True)
     n = 0
     while what == "0" or n < int(what):
-        cut = cut_once(os.urandom(3000).hex().encode())
+        cut = cut_once(os.urandom(SIZES[n % len(SIZES)]).hex().encode())
         note = Draft("note", {"text": f"{os.getpid()} {n}", "body": cut.ref.to_value()}, session)
         archive.commit(Batch([note], cut.objects))
         n += 1

@@ -311,10 +311,7 @@ class Launcher:
         )
         if not done["all_written"]:
             end = "" if done["end_written"] else " and the end of the session"
-            say(
-                f"{done['lost']} exchanges{end} could NOT be written; "
-                f"the log is {self.plan.run_dir}/capture.log"
-            )
+            say(f"{done['lost']} exchanges{end} could NOT be written; the log is {self.plan.run_dir}/capture.log")
         elif not self.notices and not self.restarts:
             shutil.rmtree(self.plan.run_dir, ignore_errors=True)
         return status

@@ -74,16 +74,15 @@ def test_a_full_map_has_room_for_last_words_only_when_they_are_urgent(
     monkeypatch.setattr(lmdb_archive, "MAP_SIZE", 1 << 18)
     with LmdbArchive.open(tmp_path / "a", create=True) as archive:
         session = open_session(archive)
-        full = 0
-        while full < 3:  # until not even the smallest commit fits
-            try:
-                archive.commit(Batch([note(session, os.urandom(400 >> full).hex())]))
-            except ArchiveFull:
-                full += 1
-        before = archive.last()
         with pytest.raises(ArchiveFull):
-            archive.commit(Batch([note(session, os.urandom(400).hex())]))
-        archive.commit(Batch([note(session, "last words " + os.urandom(400).hex())], urgent=True))
+            while True:
+                archive.commit(Batch([note(session, os.urandom(400).hex())]))
+        words = Batch([note(session, "last words " + os.urandom(2000).hex())])
+        with pytest.raises(ArchiveFull):
+            archive.commit(words)
+        before = archive.last()
+        words.urgent = True
+        archive.commit(words)
         assert archive.last() == before + 1
         assert is_sound(archive)
 

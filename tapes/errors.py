@@ -23,6 +23,14 @@ class NotFound(TapesError):
     """Nothing here has that name or hash."""
 
 
+class Withheld(NotFound):
+    """It was here, and its content was destroyed on purpose; `by` is the hash of the record that says so."""
+
+    def __init__(self, what: str, by: str) -> None:
+        super().__init__(f"{what} is withheld by record {by[:12]}", hint=f"who, when and why: tapes cat {by[:12]}")
+        self.by = by
+
+
 class Ambiguous(NotFound):
     """A hash prefix that fits several; `candidates` are their full hex forms."""
 

@@ -118,7 +118,7 @@ class Bench:
             assert numbers and archive.size()["packs"] == len(numbers)
             parts += [archive._packed(number) for number in sorted(numbers)]
             for _, digest, _ in archive.log():
-                parts += [archive.record_raw(digest), archive.tail(digest) or b""]
+                parts += [archive._bytes(digest), archive.tail(digest) or b""]
             parts += [archive.summary(session) or b"" for session in archive.sessions()]
         return b"\0".join(parts)
 

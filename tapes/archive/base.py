@@ -56,7 +56,7 @@ class Batch:
     names: dict[str, Draft | Digest] = field(default_factory=dict)
     """Session names to claim."""
     summaries: dict[Draft | Digest, bytes] = field(default_factory=dict)
-    """By session; opaque, derived, may be lost; an empty one removes."""
+    """By session; opaque, derived, may be lost; an empty one removes. A redaction removes its session's."""
     tails: dict[Draft, bytes] = field(default_factory=dict)
     """Bytes of an `exchange.part`, kept aside until the response body that contains them is stored.
     A part's first parent, and that of its `exchange.end`, MUST be the `exchange.open`: so they are found again."""

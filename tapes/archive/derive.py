@@ -18,8 +18,9 @@ from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.lookups import Tables, Txn
 from tapes.archive.reading import object_digest
 from tapes.errors import Damaged
-from tapes.record.digest import Digest, record_digest
-from tapes.record.kinds import Record, body_refs, read_record
+from tapes.record.digest import Digest
+from tapes.record.kinds import Record, body_hashes
+from tapes.record.tomb import read_logged
 
 ROWS = 4096
 """Rows of a transaction, about: it is written to the disk as a whole."""
@@ -110,7 +111,7 @@ class Deriver:
         for place in places:
             data = payload[place.offset : place.offset + place.length]
             entry = tables.entry_value(tables.Entry(number, place.offset, place.length, place.kind))
-            if place.kind == "record":
+            if place.kind == "record" or place.kind == "tombstone":
                 unread += not self._record(data, entry)
             else:
                 self._put("obj", tables.obj_key(object_digest(place.kind, data)), entry)
@@ -118,9 +119,8 @@ class Deriver:
             self._losses.packs[number] = f"{unread} of its records cannot be read"
 
     def _record(self, data: bytes, entry: bytes) -> bool:
-        digest = record_digest(data)
         try:
-            record = read_record(data)
+            digest, record = read_logged(data)
         except Damaged:
             return False
         if record.seq > SEQ_MAX:
@@ -134,7 +134,7 @@ class Deriver:
         if record.seq >= end.seq:
             end.last, end.seq = digest, record.seq
         self._put("chain", tables.chain_key(end.first, record.seq), tables.u64(pos))
-        for body in {ref.hash: None for ref in body_refs(record.body)}:
+        for body in body_hashes(record.type, record.body):
             self._put("body", tables.body_key(body, pos), b"")
         return True
 

@@ -284,7 +284,7 @@ def _entry(digest: Digest, row: bytes | None) -> tables.Entry | None:
 
 
 def _object(entry: tables.Entry, payload: bytes) -> Object:
-    if entry.kind == "record":
+    if entry.kind == "record" or entry.kind == "tombstone":
         raise Damaged("the index of objects leads to a record", where=f"pack {entry.pack}")
     return entry.kind, payload[entry.offset : entry.offset + entry.length]
 

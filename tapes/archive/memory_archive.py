@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from tapes.archive.base import FIND_LIMIT, Batch, Fault, Object
 from tapes.archive.plan import Plan, make_plan
 from tapes.archive.reading import Reader
+from tapes.archive.redaction import sentence
 from tapes.errors import Damaged
 from tapes.record.digest import Digest
 
@@ -53,6 +54,21 @@ class MemoryArchive(Reader):
         for part in plan.drop_tails:
             self._tails.pop(part, None)
         self._summaries |= plan.summaries
+
+    def destroy(self) -> None:
+        """Carry out what the redactions in the log ask for."""
+        with self._lock:
+            wanted = sentence(self)
+            for digest, tomb in wanted.tombs.items():
+                self._records[self._by_hash[digest] - 1] = tomb.to_bytes()
+                self._tails.pop(digest, None)
+            keeps = wanted.keeper(lambda digest: digest)
+            self._objects = {digest: kept for digest, kept in self._objects.items() if keeps(digest)}
+            self._names = {name: session for name, session in self._names.items() if session not in wanted.nameless}
+            for body, records in self._bodies.items():
+                self._bodies[body] = [digest for digest in records if digest not in wanted.tombs]
+            for session in wanted.sessions:
+                self._summaries.pop(session, None)
 
     # -- what a plan asks
 

@@ -9,7 +9,7 @@ and unpacked
 
     count u32 · count × (kind u8, length u32) · the objects and records, joined
 
-Kinds: 0 blob, 1 node, 2 record. Records stand in the order of the log.
+Kinds: 0 blob, 1 node, 2 record, 3 tombstone (tapes.record.tomb). Records and tombstones stand in the order of the log.
 
 **Groups.** What one commit says, the next says again with other hashes. So the small frames of one writing process form
 groups: the pieces of a group are one zstd stream, and each is unpacked behind those before it. `base` is the number of

@@ -16,7 +16,7 @@ from tapes.archive.refs import check_name
 from tapes.errors import NotFound, UsageError
 from tapes.record.chain import Head, link
 from tapes.record.digest import Digest, record_digest
-from tapes.record.kinds import body_refs, record_bytes
+from tapes.record.kinds import body_hashes, body_refs, record_bytes
 
 
 class Known(Protocol):
@@ -33,6 +33,7 @@ class Row:
     """A record about to be written."""
 
     digest: Digest
+    type: str
     data: bytes
     session: Digest
     seq: int
@@ -73,7 +74,9 @@ class _Planner:
                 self._need(*map(Digest, tree.children(data)))
         for name, target in batch.names.items():
             self._claim(check_name(name), self._resolve(target))
-        plan.summaries = {self._resolve(of): data for of, data in batch.summaries.items()}
+        # What a session's row says may be what is withheld now: it is folded anew.
+        plan.summaries = {row.session: b"" for row in plan.rows if row.type == "redaction"}
+        plan.summaries |= {self._resolve(of): data for of, data in batch.summaries.items()}
         plan.tails = {self._resolve(part): data for part, data in batch.tails.items()}
         plan.drop_tails = [self._resolve(part) for part in batch.drop_tails]
         return plan
@@ -114,7 +117,9 @@ class _Planner:
         self._need(*(ref.node for ref in refs))
         digest = record_digest(data)
         session = session or digest
-        self._plan.rows.append(Row(digest, data, session, record.seq, tuple({r.hash: None for r in refs})))
+        self._plan.rows.append(
+            Row(digest, draft.type, data, session, record.seq, tuple(body_hashes(draft.type, draft.body)))
+        )
         self._plan.heads[session] = (digest, record.seq)
         self._here[draft] = digest
         self._seen.add(digest)

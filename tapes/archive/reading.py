@@ -14,9 +14,10 @@ from blake3 import blake3
 
 from tapes.archive import tree
 from tapes.archive.base import Kind, Link, Object
-from tapes.errors import Damaged, NotFound
-from tapes.record.digest import Digest, blob_digest, node_digest, record_digest
-from tapes.record.kinds import BodyRef, Record, read_record
+from tapes.errors import Damaged, NotFound, Withheld
+from tapes.record.digest import Digest, blob_digest, node_digest
+from tapes.record.kinds import BodyRef, Record
+from tapes.record.tomb import is_tombstone, logged_digest, read_logged, read_tombstone
 
 CHUNK = 128
 """Records fetched per short transaction while iterating."""
@@ -43,6 +44,7 @@ class Shelf(Protocol):
     def _tail(self, part: Digest, length: int) -> bytes | None: ...
     def head(self, session: Digest) -> tuple[Digest, int] | None: ...
     def last(self) -> int: ...
+    def body_records(self, body_hash: Digest) -> list[Digest]: ...
     def close(self) -> None: ...
 
 
@@ -52,16 +54,23 @@ class Reader(Shelf, Protocol):
     # -- records
 
     def record_raw(self, digest: Digest) -> bytes:
+        data = self._bytes(digest)
+        if is_tombstone(data):
+            raise Withheld(f"record {digest.short()}", read_tombstone(data).by.hex())
+        return data
+
+    def _bytes(self, digest: Digest) -> bytes:
+        """A record's, or those of the tombstone in its place."""
         pos = self.position(digest)
         data = self._logged(pos)
         if data is None:
             raise _missing(pos)
-        if record_digest(data) != digest:
+        if logged_digest(data) != digest:
             raise mismatch(digest, pos)
         return data
 
     def record(self, digest: Digest) -> Record:
-        return _read(self.record_raw(digest), digest.hex())
+        return _read(self._bytes(digest), digest.hex())
 
     def position(self, digest: Digest) -> int:
         pos = self._pos(digest)
@@ -88,7 +97,7 @@ class Reader(Shelf, Protocol):
 
     def _checked(self, pos: int, data: bytes) -> tuple[Digest, Record]:
         """A row of the log; it is whole when the index by hash knows it at this place."""
-        digest = record_digest(data)
+        digest = logged_digest(data)
         if self._pos(digest) != pos:
             raise mismatch(self._hash_at(pos), pos)
         return digest, _read(data, digest.hex())
@@ -164,7 +173,20 @@ class Reader(Shelf, Protocol):
             raise Damaged(f"body {ref.hash.short()} does not match its hash", where=ref.hash.hex())
 
     def leaves(self, ref: BodyRef) -> Iterator[Link]:
-        return self._leaves(Link(ref.node, ref.length), None)
+        root = Link(ref.node, ref.length)
+        try:
+            node = self._node(root, None)
+        except NotFound:
+            self._raise_withheld(ref)
+            raise
+        return self._leaves(root, node)
+
+    def _raise_withheld(self, ref: BodyRef) -> None:
+        """Its root is gone: on purpose? (A sweep leaves bodies whole or takes their roots.)"""
+        for digest in self.body_records(ref.hash):
+            record = self.record(digest)
+            if record.type == "redaction" and ref.hash in record.body["bodies"]:
+                raise Withheld(f"body {ref.hash.short()}", digest.hex())
 
     def leaf(self, leaf: Link) -> bytes:
         entries = self._node(leaf, 0).entries
@@ -176,8 +198,7 @@ class Reader(Shelf, Protocol):
     def _blob(self, link: Link, found: Object | None) -> bytes:
         return _fitting(self._whole(link.digest, found), link.digest, "blob", link.length)
 
-    def _leaves(self, link: Link, level: int | None) -> Iterator[Link]:
-        node = self._node(link, level)
+    def _leaves(self, link: Link, node: tree.Node) -> Iterator[Link]:
         if node.level == 0:
             yield link
             return
@@ -186,7 +207,7 @@ class Reader(Shelf, Protocol):
             if node.level == 1:
                 yield entry
             else:
-                yield from self._leaves(entry, node.level - 1)
+                yield from self._leaves(entry, self._node(entry, node.level - 1))
 
     def _node(self, link: Link, level: int | None) -> tree.Node:
         """Lengths and levels must agree on the way down, which bounds what a forged tree can cost."""
@@ -218,7 +239,7 @@ class Reader(Shelf, Protocol):
 
 def _read(data: bytes, where: str) -> Record:
     try:
-        return read_record(data)
+        return read_logged(data)[1]
     except Damaged as error:
         raise Damaged(str(error), where=where) from error
 

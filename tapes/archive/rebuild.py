@@ -29,7 +29,8 @@ from tapes.archive.summary import Summary
 from tapes.archive.swap import KEPT, swap
 from tapes.archive.verify import Finding, Progress, verify
 from tapes.errors import ArchiveInUse, Damaged, FormatError, NotFound
-from tapes.record.digest import Digest, record_digest
+from tapes.record.digest import Digest
+from tapes.record.tomb import logged_digest
 
 CHUNK_BYTES = 4 * 1024 * 1024
 NAME_MAX = 4 * 64
@@ -246,7 +247,7 @@ def _astray(old: Pages, new: LmdbArchive, missing: dict[int, Digest]) -> list[in
             with suppress(Damaged, ValueError):
                 entry = tables.read_entry(row)
                 data = new._packed(entry.pack)[entry.offset : entry.offset + entry.length]
-                own[record_digest(data)] = pos
+                own[logged_digest(data)] = pos
     return [pos for key, row in old.rows("byhash") if (pos := own.get(key, 0)) and tables.number(row) == pos]
 
 

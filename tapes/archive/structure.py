@@ -54,7 +54,7 @@ def _leads_nowhere(archive: Inside, row: bytes, sizes: dict[int, int], record: b
         entry = tables.read_entry(row)
     except ValueError as error:
         return str(error)
-    if (entry.kind == "record") != record:
+    if (entry.kind in ("record", "tombstone")) != record:
         return f"leads to a {entry.kind}"
     if entry.pack not in sizes:
         found = audit.get(archive._run, "pack", tables.u64(entry.pack) + bytes(2))

@@ -74,8 +74,9 @@ class Summary:
     def fold(self, type_: str, body: Mapping[str, Any], wall_ns: int) -> None:
         """Take the session's next record in."""
         self.upto += 1
-        self.ended_ns = max(self.ended_ns, wall_ns)
-        if type_ == "session.open":
+        if type_ != "redaction":  # which is of later, and no part of the run
+            self.ended_ns = max(self.ended_ns, wall_ns)
+        if "session.open" in (type_, body.get("type")):  # the second: of what stands in its place
             self.started_ns = wall_ns
         step = _FOLDS.get(type_)
         if step:
@@ -130,6 +131,12 @@ def _count(name: str) -> Callable[[Summary, Mapping[str, Any]], None]:
     return fold
 
 
+def _withheld(row: Summary, body: Mapping[str, Any]) -> None:
+    if body["type"] == "session.open":
+        row.agent = "withheld"
+    row.closed = row.closed or body["type"] == "session.close"
+
+
 def _closed(row: Summary, body: Mapping[str, Any]) -> None:
     row.closed = True
     row.status, row.signal = body.get("status"), body.get("signal")
@@ -144,4 +151,5 @@ _FOLDS: dict[str, Callable[[Summary, Mapping[str, Any]], None]] = {
     "gap": _count("gaps"),
     "egress": _count("egress"),
     "session.close": _closed,
+    "withheld": _withheld,
 }

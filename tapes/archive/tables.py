@@ -3,7 +3,7 @@
 | table   | key                                            | value                                              |
 |---------|------------------------------------------------|----------------------------------------------------|
 | meta    | `format`, `version`                            | FORMAT_NAME; version u32                           |
-| log     | pos u64, from 1                                | entry: where the record lies                       |
+| log     | pos u64, from 1                                | entry: where the record or its tombstone lies      |
 | byhash  | record hash                                    | pos u64                                            |
 | chain   | pos u64 of the session's first record, seq u32 | pos u64                                            |
 | head    | session hash                                   | record hash, seq u64                               |
@@ -55,8 +55,8 @@ _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _ENTRY = struct.Struct(">III")
 _CHAIN = struct.Struct(">QI")
-type Stored = Kind | Literal["record"]
-_KINDS: tuple[Stored, ...] = ("blob", "node", "record")
+type Stored = Kind | Literal["record", "tombstone"]
+_KINDS: tuple[Stored, ...] = ("blob", "node", "record", "tombstone")
 
 
 class Entry(NamedTuple):

@@ -20,7 +20,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tapes import errors
 from tapes.archive.base import Archive
+from tapes.archive.redaction import covers
 from tapes.archive.rehash import BodyChecker
 from tapes.archive.structure import EVERY as STRUCTURE_EVERY
 from tapes.archive.structure import structure
@@ -28,6 +30,7 @@ from tapes.errors import Damaged, NotFound
 from tapes.record.chain import check_link
 from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import BodyRef, Record, body_refs
+from tapes.record.tomb import WITHHELD, Tombstone, tombs_digest
 
 if TYPE_CHECKING:
     from tapes.archive.lmdb_archive import LmdbArchive
@@ -72,6 +75,15 @@ type Keep = Callable[[Mark, "Report"], None]
 
 
 @dataclass(slots=True)
+class Withheld:
+    """How much one redaction record has taken."""
+
+    records: int = 0
+    bodies: int = 0
+    """References to bodies that can not be read, each record's by itself."""
+
+
+@dataclass(slots=True)
 class Report:
     records: int = 0
     objects: int = 0
@@ -81,6 +93,11 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     more: int = 0
     """Findings beyond those kept."""
+    withheld: dict[str, Withheld] = field(default_factory=dict)
+    """What was found destroyed on purpose, by the hash of the redaction record that says so, in hex. No finding: the
+    archive is sound."""
+    pending: int = 0
+    """Records that a redaction withholds and nobody has destroyed yet."""
 
     @property
     def ok(self) -> bool:
@@ -226,6 +243,8 @@ class _Run:
                 _, record = self._archive.at(pos)
                 if record.type == "exchange.end" and record.parents:
                     self._place_parts(self._parts.pop(record.parents[0], []), record)
+                elif record.type == WITHHELD:
+                    self._end_withheld(record)
             pos += 1
         self._the_rest_unplaced()
 
@@ -285,6 +304,10 @@ class _Run:
             self._report.add(self._place(where), where, str(error))
             return
         self._try(pos, digest, lambda: self._link(digest, record))
+        if record.type == WITHHELD:
+            self._try(pos, digest, lambda: self._tombstone(digest, record))
+        elif record.type == "redaction":
+            self._try(pos, digest, lambda: self._carried_out(digest, record))
         for parent in record.parents:
             self._try(pos, digest, partial(self._archive.position, parent))
         for ref in body_refs(record.body):
@@ -298,6 +321,8 @@ class _Run:
     def _try(self, pos: int, digest: Digest, check: Callable[[], object]) -> None:
         try:
             check()
+        except errors.Withheld as error:
+            self._report.withheld.setdefault(error.by, Withheld()).bodies += 1
         except (Damaged, NotFound) as error:
             where = error.where if isinstance(error, Damaged) and error.where else digest.hex()
             self._report.add(pos, where, str(error))
@@ -322,6 +347,37 @@ class _Run:
             except Damaged:
                 return  # a finding of its own, at its own place
         check_link(before, record)
+
+    # -- what was withheld
+
+    def _tombstone(self, digest: Digest, record: Record) -> None:
+        by = Digest(record.body["by"])
+        says = self._archive.record(by)
+        if says.type != "redaction" or says.session != (record.session or digest) or not covers(says.body, record.seq):
+            raise Damaged(f"record {by.short()} does not withhold what it is said to", where=digest.hex())
+        self._report.withheld.setdefault(by.hex(), Withheld()).records += 1
+        self._end_withheld(record)
+
+    def _end_withheld(self, record: Record) -> None:
+        """Where that was the end of an exchange, the bytes of its parts stood in what is withheld."""
+        if record.body["type"] == "exchange.end" and record.parents:
+            self._parts.pop(record.parents[0], None)
+
+    def _carried_out(self, digest: Digest, record: Record) -> None:
+        """The record vouches for the tombstones it made. While some of them are not made yet there is nothing to
+        compare."""
+        assert record.session is not None
+        tombs: list[Tombstone] = []
+        for first, last in record.body["records"]:
+            for seq in range(first, min(last, record.seq) + 1):
+                hash_, found = self._archive.session_record(record.session, seq)
+                if found.type != WITHHELD:
+                    self._report.pending += 1
+                elif found.body["by"] == digest:
+                    tombs.append(Tombstone.of(hash_, found))
+        count = sum(last + 1 - first for first, last in record.body["records"])
+        if len(tombs) == count and tombs_digest(tombs) != record.body["tombs"]:
+            raise Damaged(f"the tombstones that record {digest.short()} made were changed", where=digest.hex())
 
     # -- parts of responses
 

@@ -9,6 +9,7 @@ from typing import Any
 from tapes.errors import Damaged
 from tapes.record.digest import Digest
 from tapes.record.kinds import FORMAT, Record
+from tapes.record.tomb import WITHHELD
 
 type Head = tuple[Digest, int]
 """Hash and seq of a session's last record."""
@@ -48,8 +49,9 @@ def link(
 def check_link(previous: tuple[Digest, Record] | None, record: Record) -> None:
     """Damaged unless `record` is what directly follows `previous` in its session (None: what begins one)."""
     if previous is None:
-        if record.type != "session.open":
-            raise Damaged(f"the chain begins with {record.type}, not session.open")
+        type_ = record.body["type"] if record.type == WITHHELD else record.type
+        if type_ != "session.open":
+            raise Damaged(f"the chain begins with {type_}, not session.open")
         return
     digest, before = previous
     session = before.session or digest

@@ -145,6 +145,14 @@ def read_record(data: bytes) -> Record:
     return Record(**fields, extra=extra)
 
 
+def body_hashes(type_: str, body: Mapping[str, Any]) -> dict[Digest, None]:
+    """Whole hashes of the bodies that a record is about, each once: those it refers to, or withholds."""
+    found = dict.fromkeys(ref.hash for ref in body_refs(body))
+    if type_ == "redaction":
+        found |= dict.fromkeys(map(Digest, body["bodies"]))
+    return found
+
+
 def body_refs(body: object) -> Iterator[BodyRef]:
     """Every reference to a stored body, wherever in a record's body it stands, in a fixed order."""
     if isinstance(body, Mapping):
@@ -211,6 +219,10 @@ def _is_status(value: object) -> bool:
     return value is None or _is_int(value)
 
 
+def _is_runs(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(_is_ints(run) and len(run) == 2 for run in value)
+
+
 type _Checks = Mapping[str, Callable[[Any], bool]]
 
 _COMMON: _Checks = {
@@ -254,6 +266,14 @@ _REQUIRED: Mapping[str, _Checks] = {
     "tool.use": {"id": _is_text, "name": _is_text},
     "tool.result": {"id": _is_text},
     "gap": {"reason": _is_text},
+    "redaction": {
+        "who": _is_text,
+        "reason": _is_text,
+        "what": _is_text,
+        "records": _is_runs,
+        "tombs": _is_digest,
+        "bodies": _is_digests,
+    },
 }
 
 

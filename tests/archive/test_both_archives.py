@@ -23,16 +23,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from archive.test_lmdb_archive import Failing
 from contract.archive_suite import is_sound
 from strategies import note, opening, stretches
-from tapes.archive import lmdb_archive
+from tapes.archive import destroy, lmdb_archive
 from tapes.archive.base import Archive, Batch, Draft
 from tapes.archive.cut import Cutter
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.lookups import PackCache
 from tapes.archive.memory_archive import MemoryArchive
+from tapes.archive.redaction import Decided, Withholding
+from tapes.archive.verify import verify
 from tapes.archive.writing import carry_out
 from tapes.errors import ArchiveError, TapesError
 from tapes.record.digest import blob_digest
-from tapes.record.kinds import BodyRef
+from tapes.record.kinds import BodyRef, body_refs
 
 
 class Aborting(Failing):
@@ -68,6 +70,7 @@ class BothArchives(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.disk._packs = PackCache()
         assert is_sound(self.memory) and is_sound(self.disk)
+        assert verify(self.memory).withheld == verify(self.disk).withheld
         self.disk.close()
         shutil.rmtree(self.home)
 
@@ -190,6 +193,37 @@ class BothArchives(RuleBasedStateMachine):
             self.disk.commit(mine)
         self.disk._env = real
         self.memory.commit(batch(self.memory))
+
+    @precondition(lambda self: self.opened)
+    @rule(which=st.integers(0, 99), some=st.lists(st.integers(0, 9), max_size=3), bodies=st.booleans())
+    def withhold(self, which: int, some: list[int], bodies: bool) -> None:
+        """A whole session, some of its records, or all its bodies; carried out at once."""
+        session = self.memory.sessions()[which % self.opened]
+        records = list(self.memory.session_records(session))
+        decided, wanted = Decided(records), Withholding(session)
+        for digest, record in records:
+            if decided.record(record):
+                continue
+            if bodies:
+                wanted.bodies |= {ref.hash: None for ref in body_refs(record.body) if not decided.body(ref, record)}
+            elif not some or record.seq in some:
+                wanted.records[digest] = record
+
+        def batch(archive: Archive) -> Batch:
+            draft = wanted.draft(who="me", reason="", what="some", tapes="0")
+            draft.wall_ns, draft.mono_ns, draft.nonce = 1, 2, bytes(16)
+            return Batch([draft])
+
+        assert self.both(batch)
+        self.memory.destroy()
+        path, writer = self.disk.path, self.disk.writer
+        self.disk.close()
+        destroy.carry_out(path)
+        self.disk = LmdbArchive.open(path)
+        self.disk.writer = writer
+        self.cutter.forget()
+        self.stored = {ref: data for ref, data in self.stored.items() if self.memory.has_object(ref.node)}
+        self.parts = [(pos, data) for pos, data in self.parts if self.memory.at(pos)[1].type != "withheld"]
 
     @rule()
     def reopen(self) -> None:

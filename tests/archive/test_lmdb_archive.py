@@ -18,6 +18,7 @@ from strategies import note
 from tapes.archive import lmdb_archive, pack, tables
 from tapes.archive.base import Archive, Batch
 from tapes.archive.cut import cut_once
+from tapes.archive.destroy import carry_out
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.lookups import PackCache
 from tapes.errors import ArchiveError, ArchiveFull, Damaged, FormatError, NotFound, UsageError
@@ -27,8 +28,16 @@ from tapes.record.digest import Digest
 class TestLmdbArchive(ArchiveSuite):
     @pytest.fixture
     def archive(self, tmp_path: Path) -> Iterator[Archive]:
-        with LmdbArchive.open(tmp_path / "archive", create=True) as archive:
-            yield archive
+        self.opened = [LmdbArchive.open(tmp_path / "archive", create=True)]
+        yield self.opened[0]
+        for archive in self.opened:
+            archive.close()
+
+    def carried_out(self, archive: Archive) -> Archive:
+        archive.close()
+        carry_out(self.opened[0].path)
+        self.opened.append(LmdbArchive.open(self.opened[0].path))
+        return self.opened[-1]
 
 
 # -- opening

@@ -11,3 +11,8 @@ class TestMemoryArchive(ArchiveSuite):
     @pytest.fixture
     def archive(self) -> Archive:
         return MemoryArchive()
+
+    def carried_out(self, archive: Archive) -> Archive:
+        assert isinstance(archive, MemoryArchive)
+        archive.destroy()
+        return archive

@@ -29,6 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "tool.use": {"id": "i", "name": "n"},
     "tool.result": {"id": "i"},
     "gap": {"reason": "r"},
+    "redaction": {"who": "w", "reason": "r", "what": "session", "records": [[0, 3]], "tombs": D, "bodies": [D]},
 }
 
 

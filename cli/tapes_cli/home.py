@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tapes.errors import NotFound
@@ -22,3 +23,14 @@ def open_archive() -> LmdbArchive:
             f"nothing has been recorded yet in {home()}",
             hint="record something: tapes demo, or tapes run -- claude",
         ) from error
+
+
+def archive_path() -> Path:
+    return home() / "archive"
+
+
+def open_archive_for_writing() -> LmdbArchive:
+    """The archive as it is, for writing. It is never made here: NotFound when there is none."""
+    from tapes.archive.lmdb_archive import LmdbArchive
+
+    return LmdbArchive.open(archive_path())

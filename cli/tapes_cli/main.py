@@ -28,6 +28,7 @@ VERBS = {
     "verify": "Re-derive every hash and link",
     "doctor": "Check that everything is in order for recording",
     "archive": "Compact, copy or repair the archive; what it takes",
+    "forget": "Destroy what a session, or some of its steps, said",
     "demo": "Record two runs of a scripted agent, offline",
 }
 

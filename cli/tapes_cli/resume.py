@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tapes.archive.base import Archive
-from tapes.archive.verify import Finding, Keep, Mark, Report
+from tapes.archive.verify import Finding, Keep, Mark, Report, Withheld
 from tapes.errors import Damaged, NotFound
 
 EVERY_S = 2.0
@@ -34,6 +34,7 @@ class Kept:
             data = json.loads(self.path.read_bytes())
             mark, report = Mark(**data["mark"]), Report(**data["report"])
             report.findings = [Finding(**finding) for finding in data["report"]["findings"]]
+            report.withheld = {by: Withheld(**gone) for by, gone in data["report"]["withheld"].items()}
             if (mark.pos and archive.at(mark.pos)[0].hex() != data["hash"]) or mark.packs > archive.size()["packs"]:
                 return None
             self.begun = float(data["begun"])

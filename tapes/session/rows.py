@@ -8,7 +8,7 @@ from typing import Any
 
 from tapes.archive.base import Archive
 from tapes.archive.summary import Summary
-from tapes.errors import Damaged, NotFound
+from tapes.errors import Damaged, NotFound, Withheld
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef
 from tapes.wire import agents
@@ -58,7 +58,10 @@ def _read_into(summary: Summary, archive: Archive, body: Mapping[str, Any]) -> N
     from tapes.wire import dialects  # 40 ms that a list of sessions whose summaries are there need not wait
 
     dialect = dialects.choose_for(body.get("provider", ""), body["method"], body["url"])
-    model = dialect.read_turn(archive.body(reference)).model or dialects.model_in(body["url"])
+    try:
+        model = dialect.read_turn(archive.body(reference)).model or dialects.model_in(body["url"])
+    except Withheld:
+        model = dialects.model_in(body["url"])
     if model:
         summary.models[model] = summary.models.get(model, 0) + 1
     headers = header_map(body["headers"])

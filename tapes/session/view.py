@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tapes.archive.base import Archive
-from tapes.errors import Damaged, NotFound
+from tapes.archive.redaction import steps_withheld
+from tapes.errors import Damaged, NotFound, Withheld
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
+from tapes.record.tomb import WITHHELD
 from tapes.session.exchanges import FAILED, Exchange, gather
 from tapes.wire.turns import MODEL_ROLES, Media, Message, Text, Thinking, ToolCall, ToolResult
 
@@ -29,8 +31,11 @@ STEP_TYPES = (
     "error",
     "gap",
     "note",
+    "withheld",
 )
 REMINDER = "<system-reminder>"
+SAYING = frozenset({"exchange.open", "exchange.end", "tool.use", "tool.result", "note"})
+"""Types of records that steps are read from, but for gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class _Item:
 def steps(archive: Archive, session: Digest) -> Iterator[Step]:
     """The session's steps. NotFound for an unknown session, Damaged where a record itself is."""
     records = list(archive.session_records(session))
-    reader = _Reader(archive, gather(iter(records)))
+    reader = _Reader(archive, gather(iter(records)), steps_withheld(records))
     number = 0
     for digest, record in records:
         exchange = reader.exchange_of(digest, record)
@@ -89,8 +94,9 @@ def steps(archive: Archive, session: Digest) -> Iterator[Step]:
 class _Reader:
     """Reads the items of each record, remembering what later records refer to."""
 
-    def __init__(self, archive: Archive, exchanges: dict[Digest, Exchange]) -> None:
+    def __init__(self, archive: Archive, exchanges: dict[Digest, Exchange], withheld: Mapping[int, int]) -> None:
         self._archive = archive
+        self._withheld = withheld
         self._exchanges = exchanges
         self._by_record = exchanges | {e.end_hash: e for e in exchanges.values() if e.end_hash}
         self._blocks: dict[tuple[Digest, int, int], ToolCall | ToolResult] = {}
@@ -101,6 +107,8 @@ class _Reader:
         return next((self._by_record[d] for d in (digest, *record.parents) if d in self._by_record), None)
 
     def items(self, digest: Digest, record: Record) -> list[_Item]:
+        if record.type == WITHHELD:
+            return self._gone(record, record.body["by"].hex(), int(record.body["type"] in SAYING))
         read = {
             "exchange.open": self._opened,
             "exchange.end": self._ended,
@@ -113,8 +121,15 @@ class _Reader:
             return []
         try:
             return read(digest, record)
+        except Withheld as error:
+            return self._gone(record, error.by, 1)
         except (Damaged, NotFound) as error:
             return [_Item("error", str(error), failed=True)]
+
+    def _gone(self, record: Record, by: str, usual: int) -> list[_Item]:
+        """As many as there were, where the redaction tells, so that the steps behind keep their numbers."""
+        said = f"withheld by record {by[:12]}"
+        return [_Item("withheld", said, facts={"by": by})] * self._withheld.get(record.seq, usual)
 
     def _opened(self, digest: Digest, record: Record) -> list[_Item]:
         exchange = self._exchanges[digest]

@@ -15,6 +15,7 @@ import click
 from tapes.errors import Damaged, NotFound, TapesError
 from tapes_cli import output
 from tapes_cli.apart import SILENT_S, Outcome, Teller, run_apart
+from tapes_cli.commands import retention
 from tapes_cli.exit_codes import Exit
 from tapes_cli.home import home, open_archive
 from tapes_cli.main import report
@@ -39,6 +40,10 @@ timeout_ = click.option(
 @click.group("archive")
 def command() -> None:
     """Look after the archive: what it takes, compact it, copy it, make its indexes anew."""
+
+
+for _other in retention.COMMANDS:
+    command.add_command(_other)
 
 
 # -- info

@@ -14,6 +14,7 @@ from tapes.archive.refs import resolve
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
+from tapes.record.tomb import WITHHELD
 from tapes.session.exchanges import Exchange, exchanges
 from tapes.session.sockets import messages
 from tapes.session.view import steps
@@ -105,6 +106,19 @@ def show_headers(exchange: Exchange) -> None:
 
 def as_object(digest: Digest, record: Record) -> dict[str, Any]:
     """A record as JSON: digests and ids in hex, other byte strings as text with what is not UTF-8 escaped."""
+    if record.type == WITHHELD:
+        return {
+            "hash": digest.hex(),
+            "type": WITHHELD,
+            "was": record.body["type"],
+            "by": record.body["by"].hex(),
+            "session": record.session.hex() if record.session else digest.hex(),
+            "seq": record.seq,
+            "prev": record.prev.hex() if record.prev else None,
+            "parents": [parent.hex() for parent in record.parents],
+            "time": output.iso(record.wall_ns),
+            "wall_ns": record.wall_ns,
+        }
     return {
         "hash": digest.hex(),
         "v": record.v,
@@ -124,7 +138,7 @@ def as_object(digest: Digest, record: Record) -> dict[str, Any]:
     }
 
 
-DIGEST_KEYS = frozenset({"node", "hash", "data", "wire_hash", "input_hash"})
+DIGEST_KEYS = frozenset({"node", "hash", "data", "wire_hash", "input_hash", "tombs", "bodies"})
 
 
 def plain(value: Any, key: str = "") -> Any:

@@ -29,6 +29,7 @@ ICONS = {
     "error": "✗",
     "gap": "⚠",
     "note": "✎",
+    "withheld": "▒",
 }
 COLOURS = {"prompt": "cyan", "answer": "green", "tool.use": "yellow", "error": "red", "gap": "red"}
 

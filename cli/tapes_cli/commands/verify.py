@@ -104,6 +104,10 @@ def work(ref: str | None, quick: bool, part: tuple[int, int] | None, resume: boo
             "objects": found.objects,
             "bytes": found.bytes,
             "first_bad": first.where if first else None,
+            "withheld": [
+                {"by": by, "records": gone.records, "bodies": gone.bodies} for by, gone in found.withheld.items()
+            ],
+            "pending": found.pending,
             "findings": [f"{finding.where}: {finding.what}" for finding in found.findings],
             "more": found.more,
         }
@@ -124,6 +128,10 @@ def show(done: Outcome, as_json: bool) -> int:
         output.show_json(result)
     elif result["sound"]:
         click.echo(_sound(result))
+        for gone in result["withheld"]:
+            click.echo(f"withheld by record {gone['by']}: {gone['records']} records, {gone['bodies']} bodies")
+        if result["pending"]:
+            click.echo(f"{result['pending']} records are withheld and not destroyed yet: tapes archive gc", err=True)
     else:
         click.echo(f"DAMAGED; first bad record: {result['first_bad'] or 'unknown'}")
         for finding in result["findings"]:

@@ -1,0 +1,72 @@
+"""What `tapes forget` and `tapes archive gc` share: ask, write down what is to go, carry it out, say what is left."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from tapes import __version__
+from tapes.archive.base import Archive, Batch, Draft
+from tapes.archive.redaction import Withholding
+from tapes.errors import ArchiveInUse, UsageError
+from tapes.record.digest import Digest
+from tapes.session.rows import summary_of
+from tapes_cli import output
+from tapes_cli.home import archive_path, home, open_archive_for_writing
+
+
+def ask(yes: bool) -> None:
+    """UsageError where there is nobody to answer, Abort where the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is here to confirm it", hint="--yes destroys it, --dry-run only says what would go")
+    click.confirm("Destroy this? There is no way back.", abort=True, err=True)
+
+
+def decide(archive: Archive, wanted: Sequence[tuple[Withholding, str]], reason: str) -> list[Digest]:
+    """Write down what is withheld, each with what it is in our words; the hashes of the records that say so. From here
+    on it is only carried out: by us, or by the next run."""
+    batch = Batch()
+    for withholding, what in wanted:
+        if withholding:
+            who, parents = getpass.getuser(), tuple[Draft, ...](batch.drafts[:1])
+            draft = withholding.draft(who=who, reason=reason, what=what, parents=parents, tapes=__version__)
+            batch.drafts.append(draft)
+    return archive.commit(batch)
+
+
+def finish(said: Iterable[Digest], sessions: Iterable[Digest]) -> None:
+    """Carry out all that is decided, and say what came of it. ArchiveInUse when others have the archive open."""
+    from tapes.archive.destroy import carry_out, left_beside
+
+    try:
+        done = carry_out(archive_path())
+    except ArchiveInUse as error:
+        raise ArchiveInUse(
+            f"what is to go is written down, and nothing is destroyed yet: {error}",
+            hint="run the same command again, or `tapes archive gc`, when they have ended",
+        ) from error
+    with open_archive_for_writing() as archive:
+        archive.commit(Batch(summaries={session: summary_of(archive, session).to_bytes() for session in sessions}))
+    if done.before:
+        click.echo(f"destroyed: {done.records} records, {done.objects} pieces", nl=False)
+        click.echo(f"; archive {output.size(done.before)} → {output.size(done.after)}")
+    else:
+        click.echo("nothing was left to destroy")
+        return
+    for digest in said:
+        click.echo(f"withheld by record {digest.hex()}")
+    for path in left_beside(archive_path()):
+        click.echo(f"Not reached: {path}, an old file that a rebuild kept. Delete it.", err=True)
+    for path in _logs():
+        click.echo(f"Not reached: {path}, the log of a run that had trouble. Look, and delete it.", err=True)
+    click.echo("Not reached: backups and snapshots made before, and what others were sent.", err=True)
+
+
+def _logs() -> list[Path]:
+    return sorted((home() / "run").glob("**/capture.log"))

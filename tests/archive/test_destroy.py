@@ -132,7 +132,7 @@ def test_no_file_row_or_item_holds_a_byte_of_a_withheld_session_and_the_others_a
     assert secret(1) not in held and secret(0) in held and COMMON in held
     assert [content(home, session) for session in (one, three)] == before
     assert done.records and done.objects and done.after == (home / "data.mdb").stat().st_size
-    assert sorted(file.name for file in home.iterdir()) == ["data.mdb", "lock.mdb"]
+    assert sorted(file.name for file in home.iterdir()) == ["data.mdb", "lock.mdb", "reserve"]
     assert (home / "data.mdb").stat().st_mode & 0o777 == 0o600
     assert sound(home)
     for session in (one, three):

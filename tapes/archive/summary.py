@@ -7,7 +7,7 @@ records. What needs a reading of bodies (models, the agent's version) is added b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from tapes.errors import Damaged
@@ -83,7 +83,11 @@ class Summary:
             step(self, body)
 
     def to_bytes(self) -> bytes:
-        return canon.encode({"v": VERSION, **asdict(self)})
+        return canon.encode({"v": VERSION, **{name: getattr(self, name) for name in _NAMES}})
+
+    def copy(self) -> Summary:
+        """One that can be folded further while this stays as it is."""
+        return replace(self, outcomes=dict(self.outcomes), models=dict(self.models))
 
     @staticmethod
     def from_bytes(data: bytes | None) -> Summary | None:
@@ -96,8 +100,11 @@ class Summary:
             return None
         if not isinstance(value, Mapping) or value.get("v") != VERSION:
             return None
-        known: dict[str, Any] = {f.name: value[f.name] for f in fields(Summary) if f.name in value}
-        return Summary(**known) if len(known) == len(fields(Summary)) else None
+        known: dict[str, Any] = {name: value[name] for name in _NAMES if name in value}
+        return Summary(**known) if len(known) == len(_NAMES) else None
+
+
+_NAMES = tuple(f.name for f in fields(Summary))
 
 
 def _opened(row: Summary, body: Mapping[str, Any]) -> None:

@@ -13,6 +13,8 @@ floats, big integers and subclasses' surprises unless checked first. Reading is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
 
 import cbor2
 
@@ -60,46 +62,57 @@ def head(major: int, n: int) -> bytes:
 
 
 def _write(out: bytearray, value: object, depth: int) -> None:
-    if value is None:
+    # The commonest first; a bool is an int too, so it must come before that.
+    if isinstance(value, bytes):
+        out += head(_BYTES, len(value))
+        out += value
+    elif isinstance(value, str):
+        out += _text(value)
+    elif value is None:
         out.append(0xF6)
     elif isinstance(value, bool):
         out.append(0xF5 if value else 0xF4)
     elif isinstance(value, int):
         _write_int(out, value)
-    elif isinstance(value, bytes):
-        out += head(_BYTES, len(value))
-        out += value
-    elif isinstance(value, str):
-        text = value.encode("utf-8")  # UnicodeEncodeError, a ValueError, for lone surrogates
-        out += head(_TEXT, len(text))
-        out += text
     elif depth == 0:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     elif isinstance(value, list | tuple):
         out += head(_ARRAY, len(value))
         for item in value:
             _write(out, item, depth - 1)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict | Mapping):  # a dict is one at a glance, another Mapping is not
         _write_map(out, value, depth - 1)
     else:
         raise TypeError(f"{type(value).__name__} has no place in a record")
 
 
 def _write_int(out: bytearray, value: int) -> None:
-    if not -(2**63) <= value < 2**64:
+    if 0 <= value < 24:
+        out.append(value)
+    elif not -(2**63) <= value < 2**64:
         raise ValueError("integer out of [-2**63, 2**64)")
-    out += head(_UINT, value) if value >= 0 else head(_NEGINT, -1 - value)
+    else:
+        out += head(_UINT, value) if value >= 0 else head(_NEGINT, -1 - value)
 
 
 def _write_map(out: bytearray, value: Mapping[object, object], depth: int) -> None:
     keys: list[tuple[bytes, object]] = []
-    for key in value:
+    for key, held in value.items():
         if not isinstance(key, str):
             raise TypeError(f"a key must be text, not {type(key).__name__}")
-        text = key.encode("utf-8")
-        keys.append((head(_TEXT, len(text)) + text, key))
-    keys.sort()
+        keys.append((_key(key), held))
+    keys.sort(key=_first)
     out += head(_MAP, len(keys))
-    for written, key in keys:
+    for written, held in keys:
         out += written
-        _write(out, value[key], depth)
+        _write(out, held, depth)
+
+
+def _text(text: str) -> bytes:
+    data = text.encode("utf-8")  # UnicodeEncodeError, a ValueError, for lone surrogates
+    return head(_TEXT, len(data)) + data
+
+
+_key = lru_cache(4096)(_text)
+"""Keys are mostly the names of our own fields."""
+_first = itemgetter(0)

@@ -155,17 +155,21 @@ def body_hashes(type_: str, body: Mapping[str, Any]) -> dict[Digest, None]:
 
 def body_refs(body: object) -> Iterator[BodyRef]:
     """Every reference to a stored body, wherever in a record's body it stands, in a fixed order."""
-    if isinstance(body, Mapping):
+    if isinstance(body, dict | Mapping):
         found = BodyRef.match(body)
         if found is not None:
             yield found
         else:
             for key in sorted(body):
-                yield from body_refs(body[key])
+                if isinstance(body[key], _HOLDERS):
+                    yield from body_refs(body[key])
     elif isinstance(body, list | tuple):
         for item in body:
-            if isinstance(item, Mapping | list | tuple):
+            if isinstance(item, _HOLDERS):
                 yield from body_refs(item)
+
+
+_HOLDERS = (dict, list, tuple, Mapping)
 
 
 # -- checks. Each answers what is wrong, or an empty string.

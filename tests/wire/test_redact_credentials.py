@@ -116,6 +116,17 @@ def test_subprotocols_without_a_key_stay() -> None:
     assert Redactor().headers(headers) == (headers, ())
 
 
+def test_a_line_that_was_clean_before_is_searched_for_what_has_been_learned_since() -> None:
+    redactor = Redactor()
+    line = (b"x-trace", b"of " + TOKEN)
+    assert redactor.headers([line])[0] == [line]
+    assert redactor.headers([line])[0] == [line]
+    redactor.learn("header:x", TOKEN)
+    assert TOKEN not in redactor.headers([line])[0][0][1]
+    after = [line, (b"authorization", b"Bearer other-0123456789-token"), (b"x-other", b"is other-0123456789-token")]
+    assert not any(b"0123456789" in value for _, value in redactor.headers(after)[0])
+
+
 def test_headers_redacted_twice_stay_what_they_are() -> None:
     redactor = Redactor()
     once, _ = redactor.headers([(b"Authorization", b"Bearer " + TOKEN), (b"Referer", b"https://u:p4ss@h/?key=x1")])

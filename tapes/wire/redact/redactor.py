@@ -19,6 +19,8 @@ _LEARNED_MOST = 64
 _SLICE = 256 * 1024
 _HITS_MOST = 4096
 """A body with more secrets than this is made of them, and is scanned anew."""
+_LINES_MOST, _LINE_BYTES = 512, 1024
+"""Header lines remembered as clean, and how long they may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class Redactor:
         self._values: tuple[Exact, ...] = ()
         self._learned: list[bytes] = []
         self._names = RULES
+        self._clean: tuple[tuple[Exact, ...], set[tuple[bytes, bytes]]] = ((), set())
+        """Header lines in which nothing was found, and the values that were sought in them: nearly every call of a
+        session sends the same lines. Good for exactly those values."""
         for label, value in values:
             self._add(label, value, encoded=True)
 
@@ -149,6 +154,10 @@ class Redactor:
         kept: list[tuple[bytes, bytes]] = []
         spans: list[tuple[str, str, str]] = []
         for name, value in headers:
+            clean = self._clean_lines()
+            if (name, value) in clean:
+                kept.append((name, value))
+                continue
             shown = name.decode("latin-1").lower()
             if credentials.is_credential_header(shown, value):
                 for secret, encoded in credentials.in_header(shown, value):
@@ -166,7 +175,17 @@ class Redactor:
             redacted = self._subprotocols(value) if shown == "sec-websocket-protocol" else self._url(value)
             spans += [("header", shown, span.rule) for span in redacted.spans]
             kept.append((name, redacted.data))
+            if not named.spans and redacted.data is value and len(name) + len(value) <= _LINE_BYTES:
+                clean.add((name, value))
         return kept, tuple(spans)
+
+    def _clean_lines(self) -> set[tuple[bytes, bytes]]:
+        """The lines known to be clean of all that is sought now. A line that is added late, when other values are
+        sought already, goes to a set that nobody asks any more."""
+        values, lines = self._clean
+        if values is not self._values or len(lines) >= _LINES_MOST:
+            values, lines = self._clean = (self._values, set())
+        return lines
 
     def url(self, url: str) -> tuple[str, tuple[Span, ...]]:
         """A URL that may be stored: keys in the query, a password before the host, and everything `redact` finds."""

@@ -4,14 +4,15 @@ The proxy only ever appends to the queue. It never waits, so a slow disk cannot 
 bounded by bytes, so a dead disk cannot eat the memory. What did not fit is *counted*, by exchange, and written down as
 a `gap` as soon as the archive takes records again: a recorder may lose something, but never silently.
 
-Committing is by draining: whatever has gathered goes into one transaction, then the next. No timer, no window.
+Committing is by draining: whatever has gathered goes into one transaction, then the next. The first news after a quiet
+time are written at once; of a busy session at most one transaction begins in each GATHER_S, because a commit costs the
+interpreter that the proxy runs in as much as an exchange does. Whoever waits for safety waits for no window.
 What was read from exchanges (tool events) is written after they are safe: in a commit of its own, or with the next one
 when more exchanges wait. A crash in between leaves exchanges without events; a later reading can make them again.
 """
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
 import threading
@@ -34,6 +35,8 @@ DRAIN_BYTES = 16 * 1024 * 1024
 IDLE_S = 0.25
 FORGET_S = 60.0
 """A quiet session's last bodies help to cut its next ones; with many sessions they would fill the memory."""
+GATHER_S = 0.01
+"""A killed process may lose this much more than with a commit for every piece of news."""
 RETRY_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 logger = logging.getLogger(__name__)
@@ -63,6 +66,7 @@ class Writer:
         self._recording = recording
         self._recordings: dict[Who, Recording] = {}
         self._queue_bytes = queue_bytes
+        self._much = min(DRAIN_BYTES, queue_bytes // 2)
         self._idle_close_s = idle_close_s
         self._on_trouble = on_trouble
         self._on_opened = on_opened
@@ -75,7 +79,16 @@ class Writer:
         self._holed: set[str] = set()
         """WebSockets of which a message was refused: the next one that is taken comes behind a hole."""
         self._lost: dict[Who, Lost] = {}
-        self._wake = threading.Condition()
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        """Told when something has become safe."""
+        self._news = threading.Condition(self._lock)
+        """Told when the owner has something to do now."""
+        self._asleep = False
+        """Does the owner wait for news of any kind? While it gathers it does not."""
+        self._pressing = 0
+        """How many wait for safety."""
+        self._drained = float("-inf")
         self._last: dict[str, object] | None = None
         self._give_up_at = float("inf")
         self._losses = 0
@@ -112,7 +125,8 @@ class Writer:
         self._queue.append((who, happening))
         self._queued += weight(happening)
         self._taken += 1
-        self._wake.notify()
+        if self._asleep or self._queued > self._much:
+            self._news.notify()
 
     def _refuse(self, happening: Happening, key: str, who: Who) -> None:
         reason = self._failing or "the archive is slower than the traffic"
@@ -140,7 +154,11 @@ class Writer:
         """
         with self._wake:
             target, losses = self._taken, self._losses
-            return self._wake.wait_for(lambda: self._safe >= target, timeout_s) and self._losses == losses
+            self._pressing += 1
+            self._news.notify()
+            safe = self._wake.wait_for(lambda: self._safe >= target, timeout_s)
+            self._pressing -= 1
+            return safe and self._losses == losses
 
     @property
     def failing(self) -> str:
@@ -155,7 +173,7 @@ class Writer:
         with self._wake:
             self._last = last
             self._give_up_at = time.monotonic() + timeout_s
-            self._wake.notify()
+            self._news.notify()
         self._thread.join(timeout_s + 5)
         return self._finished
 
@@ -232,7 +250,10 @@ class Writer:
                 # While a response is live its parts fall due by time; otherwise only news wakes us.
                 live = any(recording.splitter.live for recording in self._recordings.values())
                 quiet = self._idle_close_s and min(self._idle_close_s, FORGET_S)
-                self._wake.wait(IDLE_S if live else quiet)
+                self._asleep = True
+                self._news.wait(IDLE_S if live else quiet)
+                self._asleep = False
+            self._gather()
             items: list[tuple[Who, Happening]] = []
             size = 0
             while self._queue and len(items) < DRAIN_ITEMS and size < DRAIN_BYTES:
@@ -240,6 +261,16 @@ class Writer:
                 size += weight(items[-1][1])
             self._queued -= size
             return items, self._last is not None
+
+    def _gather(self) -> None:
+        """Let news come together, unless somebody waits. Holds the lock, and lets go of it meanwhile."""
+        due = self._drained + GATHER_S
+        while self._queue and not self._pressing and self._last is None and self._queued <= self._much:
+            left = due - time.monotonic()
+            if left <= 0:
+                break
+            self._news.wait(left)
+        self._drained = time.monotonic()
 
     def _take(self, who: Who, item: Happening) -> None:
         recording = self._recordings.get(who) or self._open(who)
@@ -313,7 +344,7 @@ class Writer:
 
         Where several processes write one session its count of records is a guess; a reader sees that and folds anew.
         """
-        ahead = copy.deepcopy(recording.summary)
+        ahead = recording.summary.copy()
         for draft in batch.drafts:
             ahead.fold(draft.type, draft.body, draft.wall_ns)
         batch.summaries[recording.session] = ahead.to_bytes()

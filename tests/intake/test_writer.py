@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
+
 from tapes.archive.base import Batch
 from tapes.archive.memory_archive import MemoryArchive
 from tapes.archive.summary import Summary
@@ -65,11 +67,13 @@ class Balky(MemoryArchive):
         super().__init__()
         self.full: Callable[[], bool] = lambda: False
         self.refused = 0
+        self.commits = 0
 
     def commit(self, batch: Batch) -> list[Digest]:
         if self.full():
             self.refused += 1
             raise ArchiveFull("no room on the disk")
+        self.commits += 1
         return super().commit(batch)
 
 
@@ -306,6 +310,36 @@ def wait_for(true: Callable[[], object], seconds: float = 10) -> bool:
     while not true() and time.monotonic() < until:
         time.sleep(0.01)
     return bool(true())
+
+
+def test_news_of_a_busy_session_share_a_commit_and_who_waits_for_safety_waits_for_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tapes.intake.writer.GATHER_S", 3_600.0)
+    desk = Desk()
+    first, *rest = exchange("0", [PROMPT], DONE)
+    desk.writer.put(first)
+    assert wait_for(lambda: desk.records("exchange.open")), "after a quiet time news are written at once"
+    for happening in [*rest, *(h for n in range(1, 9) for h in exchange(str(n), [PROMPT], DONE))]:
+        desk.writer.put(happening)
+    commits = desk.archive.commits
+    assert desk.writer.wait_safe(10)
+    assert len(desk.records("exchange.end")) == 9
+    assert desk.archive.commits == commits + 1
+    desk.writer.put(Egress(Moment.now(), "h", 1, "tunnel", 0, 0, 0))
+    assert desk.writer.close({}, 10)
+    assert desk.types()[-2:] == ["egress", "session.close"]
+
+
+def test_a_queue_that_fills_up_is_not_left_to_gather(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapes.intake.writer.GATHER_S", 3_600.0)
+    desk = Desk(queue_bytes=8_000)
+    desk.writer.put(Egress(Moment.now(), "h", 1, "tunnel", 0, 0, 0))
+    assert wait_for(lambda: desk.records("egress"))
+    for _ in range(25):
+        assert desk.writer.put(Egress(Moment.now(), "h", 1, "tunnel", 0, 0, 0))
+    assert wait_for(lambda: len(desk.records("egress")) > 1)
+    assert desk.writer.close({}, 10)
 
 
 def test_a_run_in_which_nothing_happened_is_closed_all_the_same() -> None:

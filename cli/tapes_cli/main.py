@@ -6,6 +6,7 @@ never waits for mitmproxy or textual.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -42,7 +43,10 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
+        # What is imported stays; looking for garbage in it takes a good part of a short command's time.
+        gc.disable()
         module = importlib.import_module(f"tapes_cli.commands.{cmd_name.replace('-', '_')}")
+        gc.enable()
         command: click.Command = module.command
         return command
 
@@ -80,6 +84,7 @@ def main() -> None:
         status = Exit.OK
     except TapesError as error:
         status = report(error)
+    gc.freeze()  # nothing is left to be done: no last look for garbage either
     sys.exit(status if isinstance(status, int) else Exit.OK)
 
 

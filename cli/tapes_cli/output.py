@@ -6,9 +6,7 @@ Captured text comes from models and programs and may hold escape sequences, or c
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +18,18 @@ import click
 from tapes_addons.harmless import harmless as harmless
 
 
+def terminal() -> os.terminal_size:
+    """Columns and lines to write for, as `shutil` finds them too; but to import that takes a twentieth of our start."""
+    try:
+        found = os.get_terminal_size(sys.__stdout__.fileno())  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        found = os.terminal_size((100, 24))  # closed, or no terminal
+    told = [os.environ.get(name, "") for name in ("COLUMNS", "LINES")]
+    return os.terminal_size(int(n) if n.isdecimal() and int(n) else size for n, size in zip(told, found, strict=True))
+
+
 def width() -> int:
-    return max(40, shutil.get_terminal_size((100, 24)).columns)
+    return max(40, terminal().columns)
 
 
 def cell_width(text: str) -> int:
@@ -66,6 +74,8 @@ def table(rows: Iterable[Sequence[str]], head: Sequence[str], stretch: int) -> l
 
 def show_json(row: Mapping[str, Any]) -> None:
     """One object on one line. Escaped to ASCII, so that captured text can not drive a terminal here either."""
+    import json  # here, as most output is for people
+
     click.echo(json.dumps(row, default=_plain, separators=(", ", ": ")))
 
 
@@ -118,7 +128,7 @@ def styled(text: str, **style: Any) -> str:
 def page(lines: Iterable[str]) -> None:
     """Write lines; through the user's pager when they are more than the terminal is high."""
     text = list(lines)
-    if sys.stdout.isatty() and len(text) >= shutil.get_terminal_size().lines:
+    if sys.stdout.isatty() and len(text) >= terminal().lines:
         os.environ.setdefault("LESS", "-FRX")
         click.echo_via_pager("\n".join(text) + "\n", color=colour())
     else:

@@ -24,7 +24,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import lmdb
 
@@ -35,11 +35,13 @@ from tapes.archive.claim import Claim
 from tapes.archive.fresh import FRESH, sweep
 from tapes.archive.lookups import PackCache, TableReader, Tables, Txn
 from tapes.archive.machine import boot_id
-from tapes.archive.plan import Plan, make_plan
 from tapes.archive.reserve import Reserve
-from tapes.archive.writing import Known, carry_out
 from tapes.errors import ArchiveError, ArchiveFull, ArchiveInUse, Damaged, FormatError, TapesError, UsageError
 from tapes.record.digest import Digest
+
+if TYPE_CHECKING:
+    from tapes.archive.plan import Plan
+    from tapes.archive.writing import Known
 
 MAP_SIZE = 1 << 38
 MAP_LEAST = 1 << 26
@@ -354,6 +356,9 @@ class LmdbArchive(TableReader):
     def _commit(self, batch: Batch) -> list[Digest]:
         # A commit can report an error and have taken effect (the last page was written, its sync failed). So the plan
         # of a failed one is kept, and looked for before the same batch is planned again, by us or by the caller.
+        from tapes.archive.plan import make_plan  # here, as most commands only read
+        from tapes.archive.writing import Known, carry_out
+
         before, plan = self._failed or (None, None)
         planned = [plan] if plan and before is batch else []
         used: list[pack.Group] = []

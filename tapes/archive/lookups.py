@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from tapes.archive import audit, pack, squeeze, tables
+from tapes.archive import audit, pack, tables
 from tapes.archive.base import FIND_LIMIT, Fault, Object
 from tapes.archive.reading import Reader
 from tapes.archive.tables import digest_of
@@ -203,6 +203,8 @@ class TableReader(Reader, Protocol):
         return payload[entry.offset : entry.offset + entry.length]
 
     def _tail(self, part: Digest, length: int) -> bytes | None:
+        from tapes.archive import squeeze
+
         data = self._run(lambda txn, t: txn.get(part, db=t["tail"]))
         return None if data is None else squeeze.decompress(data, length)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 
@@ -12,6 +11,8 @@ def boot_id() -> str:
     if linux.exists():
         return linux.read_text().strip()
     if Path("/usr/sbin/sysctl").exists():  # macOS
+        import subprocess  # slow to import
+
         done = subprocess.run(["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, check=False)
         return done.stdout.decode("ascii", "replace").strip().lower()
     return ""

@@ -27,11 +27,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from tapes.archive import squeeze
 from tapes.archive.tables import Stored, kind_number, kind_of
 from tapes.errors import Damaged
+
+if TYPE_CHECKING:
+    from tapes.archive import squeeze
 
 MAGIC = b"TPK1"
 PAYLOAD = 1024 * 1024
@@ -86,6 +88,8 @@ class Group:
     def add(self, number: int, items: Sequence[Item]) -> Frame:
         data, places = _joined(items)
         if self.stream is None or self.count == GROUP or self.size + len(data) > GROUP_BYTES:
+            from tapes.archive import squeeze  # late, as in all reading: a list of sessions opens no pack
+
             self.stream, self.last, self.count, self.size = squeeze.Stream(), 0, 0, 0
         head = _HEAD.pack(MAGIC, self.stream.number, self.last, len(data))
         frame = Frame(number, head + self.stream.add(data), items, places)
@@ -158,6 +162,8 @@ def _unpacked(group: Sequence[tuple[int, bytes]]) -> Iterator[bytes]:
                 raise Damaged("not a pack: its head cannot be")
             before = number
             yield frame[_HEAD.size :], size
+
+    from tapes.archive import squeeze
 
     first = _head(group[0][1])[0]
     return squeeze.unpack(first, pieces())

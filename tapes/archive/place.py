@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +96,8 @@ def mounts() -> list[tuple[str, str]]:
     if table.exists():
         return parse_mountinfo(table.read_text("utf-8", "surrogateescape"))
     if Path("/sbin/mount").exists():  # macOS, which has no such file to read
+        import subprocess  # slow to import
+
         done = subprocess.run(["/sbin/mount"], capture_output=True, check=False)
         return parse_mount(os.fsdecode(done.stdout))
     return []

@@ -11,7 +11,6 @@ from tapes.archive.summary import Summary
 from tapes.errors import Damaged, NotFound, Withheld
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef
-from tapes.wire import agents
 
 MODELS_READ = 3
 """Requests read again for their model when a summary has to be made anew."""
@@ -55,7 +54,7 @@ def _read_into(summary: Summary, archive: Archive, body: Mapping[str, Any]) -> N
     reference = BodyRef.match(body["request"])
     if reference is None:
         return
-    from tapes.wire import dialects  # 40 ms that a list of sessions whose summaries are there need not wait
+    from tapes.wire import agents, dialects  # 60 ms that a list of sessions whose summaries are there need not wait
 
     dialect = dialects.choose_for(body.get("provider", ""), body["method"], body["url"])
     try:

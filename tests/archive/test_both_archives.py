@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from archive.test_lmdb_archive import Failing
 from contract.archive_suite import is_sound
 from strategies import note, opening, stretches
-from tapes.archive import destroy, lmdb_archive
+from tapes.archive import destroy, writing
 from tapes.archive.base import Archive, Batch, Draft
 from tapes.archive.cut import Cutter
 from tapes.archive.lmdb_archive import LmdbArchive
@@ -169,7 +169,7 @@ class BothArchives(RuleBasedStateMachine):
             archive.writer = self.disk.writer
             if ends == "in the middle":
                 with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(lmdb_archive, "carry_out", _written_and_killed)
+                    patch.setattr(writing, "carry_out", _written_and_killed)
                     archive.commit(batch(archive))
             archive.commit(batch(archive))
             os._exit(0)

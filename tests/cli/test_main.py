@@ -39,6 +39,20 @@ def test_reading_loads_no_proxy_and_no_screen(tmp_path: Path) -> None:
     assert done.stderr.split() == []
 
 
+def test_listing_sessions_loads_nothing_that_only_reading_or_writing_them_needs(tmp_path: Path) -> None:
+    b = Bench(tmp_path)
+    b.tapes("run", "--", "true")
+    program = (
+        "import sys\nfrom tapes_cli.main import main\nsys.argv = ['tapes', 'log']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "late = ('tapes.wire.agents', 'tapes.wire.dialects', 'tapes.archive.plan', 'zstandard', 'subprocess', 'json')\n"
+        "print(*[name for name in late if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=b.env(), capture_output=True, text=True, check=True)
+    assert done.stderr.split() == []
+    assert "true" not in done.stdout and "generic" in done.stdout
+
+
 def test_the_launcher_needs_the_standard_library_alone() -> None:
     script = Path(sys.modules["support"].__file__ or "").parents[1] / "addons" / "tapes_addons" / "launch.py"
     program = f"import runpy, sys; runpy.run_path({str(script)!r}); print(*sys.modules)"

@@ -15,8 +15,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from mitmproxy import options
-from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
-from mitmproxy.master import Master
 from mitmproxy.proxy import layers, mode_specs
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import Layer
@@ -27,6 +25,7 @@ from tapes.intake.writer import Writer
 from tapes.wire import endpoints
 from tapes_addons import http1_mends, websocket_mends
 from tapes_addons.capture import Capture, Config
+from tapes_addons.mitm_addons import Master, TlsConfig, core, next_layer, proxyserver
 from tapes_addons.plan import Plan
 from tapes_addons.routes import HostMap, Target, UpstreamProxy
 
@@ -100,7 +99,7 @@ def build(
     websocket_mends.apply()
     InheritedInstance.sock = listener
     master = Master(options.Options())
-    master.addons.add(core.Core(), capture, proxyserver.Proxyserver(), next_layer.NextLayer(), tlsconfig.TlsConfig())
+    master.addons.add(core.Core(), capture, proxyserver.Proxyserver(), next_layer.NextLayer(), TlsConfig())
     hosts = list(config.model_hosts)
     master.options.update(
         confdir=ca,

@@ -19,9 +19,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.master import Master
-
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.intake.recording import Recording, Who
 from tapes.intake.sockets import message_type
@@ -32,6 +29,7 @@ from tapes.wire.redact import Redactor, secret_variables
 from tapes_addons import left_open
 from tapes_addons.capture import Capture
 from tapes_addons.left_open import Ending
+from tapes_addons.mitm_addons import Master, proxyserver
 from tapes_addons.plan import Plan
 from tapes_addons.proxy import build, configure
 from tapes_addons.routes import UpstreamProxy
@@ -120,7 +118,7 @@ class Serve:
 
     async def _stop(self, master: Master, capture: Capture) -> bool:
         server = master.addons.get("proxyserver")
-        assert isinstance(server, Proxyserver)
+        assert isinstance(server, proxyserver.Proxyserver)
         for instance in server.servers:
             await instance.stop()
         deadline = time.monotonic() + GRACE_S

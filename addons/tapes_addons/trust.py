@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -45,6 +44,8 @@ def ensure_ca(home: Path) -> Path:
     """
     folder = home / "ca"
     if not is_known_whole(folder):
+        import subprocess
+
         command = [sys.executable, "-m", "tapes_addons.ca", str(home)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,7 +59,10 @@ def load_config(home: Path) -> Config:
     """The user's configuration. UsageError, with the file and the key, on anything that is not as it should be."""
     path = config_path(home)
     try:
-        raw = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        text = path.read_bytes().decode("utf-8-sig")
+        import tomllib  # slow to import, and most have no such file
+
+        raw = tomllib.loads(text)
     except FileNotFoundError:
         return Config()
     except OSError as error:

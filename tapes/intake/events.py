@@ -14,16 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tapes.intake.drafting import header
 from tapes.intake.linker import Event, Linker
 from tapes.intake.split import Written
 from tapes.record.digest import blob_digest
-from tapes.wire import dialects
 from tapes.wire.agents import Agent
-from tapes.wire.dialects.base import Dialect
 from tapes.wire.redact import Redactor
 from tapes.wire.turns import Message, ToolCall, ToolResult
+
+if TYPE_CHECKING:
+    from tapes.wire.dialects.base import Dialect
 
 INLINE_BYTES = 512
 """A tool input up to this long stands in its record; a longer one is found in the exchange's body."""
@@ -51,6 +53,8 @@ def read(written: Written, agent: Agent, linker: Linker, redactor: Redactor) -> 
         version = agent.identity(names).version
     if opened.cls != "model":
         return Read(version=version)
+    from tapes.wire import dialects  # with the first exchange: an agent may wait for its recorder to start
+
     content_type = header(opened.headers, b"content-type")
     dialect = dialects.choose_for(opened.provider, opened.method, opened.url, content_type)
     reader = _Reader(written, f"{dialect.name}/{dialect.version}", linker, redactor)
@@ -69,6 +73,8 @@ class _Reader:
     def request(self, dialect: Dialect, version: str) -> Read:
         turn = dialect.read_turn(self.written.body)
         events = [*self._answers(turn.messages), *self._late(dialect, turn.messages)]
+        from tapes.wire import dialects
+
         model = turn.model or dialects.model_in(self.written.opened.url)
         return Read(tuple(events), model, version, turn.error)
 

@@ -7,10 +7,8 @@ taken, a malformed map. Then this process replaces itself with the launcher, whi
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import sys
-import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -91,7 +89,7 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str]) 
     UpstreamProxy.of(os.environ)  # refuses a proxy that can not be chained
     agent = agents.recognise(argv)
     ca = ensure_ca(base)
-    run_dir = base / "run" / f"{os.getpid()}-{secrets.token_hex(4)}"
+    run_dir = base / "run" / f"{os.getpid()}-{os.urandom(4).hex()}"
     run_dir.mkdir(mode=0o700, parents=True)
     sweep(run_dir.parent)
     bundle, extra, upstream = write_bundles(run_dir, ca, os.environ)
@@ -162,4 +160,6 @@ def memory_file() -> BinaryIO:
     """A file without a name: command lines may hold secrets, and those must not lie on the disk."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("tapes-plan", 0), "w+b")
+    import tempfile
+
     return tempfile.TemporaryFile()

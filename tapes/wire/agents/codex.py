@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,6 +133,8 @@ def _project(launch: Launch) -> dict[str, Any]:
 
 
 def _toml(text: str) -> dict[str, Any]:
+    import tomllib  # slow to import, and a capture process asks for no configuration
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 END = rb"(?![A-Za-z0-9_-])"
 
@@ -26,10 +27,19 @@ SHORTEST_RUN = 20
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One format; `pattern` is matched at the place where the format's literal beginning stands."""
+    """One format."""
 
     name: str
-    pattern: re.Pattern[bytes]
+    expression: bytes
+
+    @property
+    def pattern(self) -> re.Pattern[bytes]:
+        """To be matched at the place where the format's literal beginning stands. Compiled when that is met first: all
+        of them at once were a tenth of the start of a capture process."""
+        return _compiled(self.expression)
+
+
+_compiled = cache(re.compile)
 
 
 # The first three bytes may be a run's first, or follow an escape at its start.
@@ -123,11 +133,11 @@ DOTTED: tuple[tuple[str, str, bytes], ...] = (
 
 
 def _rule(name: str, expression: bytes) -> Rule:
-    return Rule(name, re.compile(START + expression))
+    return Rule(name, START + expression)
 
 
 def by_first_three() -> dict[bytes, tuple[Rule, ...]]:
-    """`VENDORS` compiled, under the three bytes each may begin with."""
+    """`VENDORS` as rules, under the three bytes each may begin with."""
     table: dict[bytes, tuple[Rule, ...]] = {}
     for name, heads, expression in VENDORS:
         rule = _rule(name, expression)
@@ -137,7 +147,7 @@ def by_first_three() -> dict[bytes, tuple[Rule, ...]]:
 
 
 def by_three_before() -> dict[bytes, tuple[tuple[int, Rule], ...]]:
-    """`DOTTED` compiled, under the three bytes before the run, with the length of the whole beginning."""
+    """`DOTTED` as rules, under the three bytes before the run, with the length of the whole beginning."""
     table: dict[bytes, tuple[tuple[int, Rule], ...]] = {}
     for name, heads, expression in DOTTED:
         rule = _rule(name, expression)

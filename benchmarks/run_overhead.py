@@ -3,9 +3,9 @@
     python benchmarks/run_overhead.py [rounds]
 
 The scripted agent works through the demo's task against a scripted model that is paced like a real one (first byte
-after 300 ms, 40 pieces a second) and speaks TLS as real ones do, with and without us in turn. An agent that does nothing
-but connect at once shows how long the first call waits for the capture process, which starts beside it. Prints medians,
-ratios and quartiles of one run. To reach: the whole run <= 1.05, the agent's start <= 0.15 s later.
+after 300 ms, 40 pieces a second) and speaks TLS as real ones do, with and without us in turn. An agent that does
+nothing but connect at once shows how long the first call waits for the capture process, which starts beside it. Prints
+medians, ratios and quartiles of one run. To reach: the whole run <= 1.05, the agent's start <= 0.15 s later.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ HEADERS = tuple(
 )
 
 
-def measure(turns: int, folder: Path) -> None:
+def measure(turns: int, folder: Path) -> tuple[int, int]:
+    """Bytes of all bodies, and of the archive's file."""
     archive = LmdbArchive.open(folder, create=True)
     redactor = Redactor()
     session, summary = open_session(archive, Facts("claude", [b"claude"], b"/work"), redactor)
@@ -75,6 +76,7 @@ def measure(turns: int, folder: Path) -> None:
         f"{turns} turns: {raw / 1e6:.1f} MB raw, {size / 1e6:.2f} MB file, {100 * size / raw:.2f} %, "
         f"{1000 * took / turns:.1f} ms a turn, {len(expected)} exchanges compared byte for byte"
     )
+    return raw, size
 
 
 def main() -> None:

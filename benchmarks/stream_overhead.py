@@ -147,16 +147,18 @@ def main() -> None:
             run, env=os.environ | {"TAPES_HOME": f"{folder}/home"}, stdout=subprocess.PIPE, check=True
         )
     figures = json.loads(done.stdout)
-    first = {name: statistics.median(values) for name, values in figures["first"].items()}
-    rate = {name: statistics.median(values) for name, values in figures["rate"].items()}
-    pairs = [t / b for t, b in zip(figures["first"]["tapes"], figures["first"]["bare"], strict=True)]
+    report("first byte ", figures["first"], "ms", "<= 1.1")
+    report("requests/s ", figures["rate"], "/s", ">= 0.9")
+
+
+def report(what: str, figures: dict[str, list[float]], unit: str, reach: str) -> None:
+    """Medians, and the ratios of neighbouring measurements with their quartiles."""
+    ours, bare = (statistics.median(figures[name]) for name in ("tapes", "bare"))
+    ratios = sorted(t / b for t, b in zip(figures["tapes"], figures["bare"], strict=True))
+    low, middle, high = (ratios[(len(ratios) - 1) * part // 4] for part in (1, 2, 3))
     print(
-        f"first byte   tapes {first['tapes']:.1f} ms, bare mitmproxy {first['bare']:.1f} ms, "
-        f"ratio {first['tapes'] / first['bare']:.3f} (pairs: median {statistics.median(pairs):.3f}), to reach <= 1.1"
-    )
-    print(
-        f"requests/s   tapes {rate['tapes']:.0f}, bare mitmproxy {rate['bare']:.0f}, "
-        f"ratio {rate['tapes'] / rate['bare']:.3f}, to reach >= 0.9"
+        f"{what} tapes {ours:.1f} {unit}, bare mitmproxy {bare:.1f} {unit}, "
+        f"ratio {middle:.3f} (quartiles {low:.3f} to {high:.3f}), to reach {reach}"
     )
 
 

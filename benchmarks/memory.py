@@ -1,14 +1,17 @@
-"""Memory of the capture process while one agent says more and more on one WebSocket.
+"""Memory of the capture process while one agent says more and more.
 
-    python benchmarks/websocket_memory.py [turns]
+    python benchmarks/memory.py [--dialect NAME] [turns]
 
-The scripted agent runs one small command a turn, on the Responses API over a WebSocket, under `tapes run`. Prints what
-the capture process holds (resident, MiB) and the archive's size as the turns go by, and the growth of memory from a
-quarter of the way to the end. To reach: flat over 1,000 turns (a few MiB).
+The scripted agent runs one small command a turn under `tapes run`: by default over HTTP, where each call is a flow of
+mitmproxy's with the whole history in it, which must be let go of; with `--dialect openai-websocket` on one WebSocket.
+Prints what the capture process holds (resident, MiB) as the turns go by, its growth from a quarter of the way to the
+end, and beside it the sizes of all request bodies and of the archive. To reach: flat over 1,000 turns (a few MiB, the
+archive's own pages among them, which are mapped).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -16,10 +19,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.errors import NotFound
+from tapes.session.exchanges import exchanges
 from tapes.session.rows import rows
+from tapes_addons.simulators.agent import DIALECTS
 from tapes_addons.simulators.process import provider_process
 
 LOOK_S = 0.5
@@ -57,18 +63,30 @@ def calls(home: Path) -> int:
         return 0
 
 
+def bodies(home: Path) -> int:
+    """Bytes of all request bodies in the archive."""
+    with LmdbArchive.open(home / "archive", readonly=True) as archive:
+        (session,) = archive.sessions()
+        return sum(exchange.request.length for exchange in exchanges(archive, session) if exchange.request)
+
+
 def main() -> None:
-    turns = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("turns", type=int, nargs="?", default=1_000)
+    parser.add_argument("--dialect", choices=DIALECTS, default="anthropic")
+    options = parser.parse_args()
+    turns, dialect = options.turns, DIALECTS[options.dialect]()
+    host = urlsplit(dialect.base_url).netloc
     seen: list[tuple[int, float]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "script.json").write_text(json.dumps(script(turns)))
         with provider_process(folder / "script.json") as ports:
             kept = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()}
-            env = kept | {"TAPES_HOME": str(folder / "home"), "OPENAI_API_KEY": "no-key"}
+            env = kept | {"TAPES_HOME": str(folder / "home"), dialect.key_variable: "no-key"}
             words = [sys.executable, "-m", "tapes_cli", "run"]
-            words += ["--map-host", f"api.openai.com=http://127.0.0.1:{ports['http']}", "--"]
-            words += [sys.executable, "-m", "tapes_addons.simulators.agent", "Go.", "--dialect", "openai-websocket"]
+            words += ["--map-host", f"{host}=http://127.0.0.1:{ports['http']}", "--"]
+            words += [sys.executable, "-m", "tapes_addons.simulators.agent", "Go.", "--dialect", options.dialect]
             words += ["--max-turns", str(turns + 1), "--cwd", str(folder)]
             began = time.monotonic()
             run = subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -78,12 +96,13 @@ def main() -> None:
                     seen.append((done, resident_mib(pid)))
                 time.sleep(LOOK_S)
             took = time.monotonic() - began
+        raw = bodies(folder / "home")
         size = (folder / "home" / "archive" / "data.mdb").stat().st_size
     shown = max(1, len(seen) // 10)
     for done, held in [*seen[::shown], seen[-1]]:
         print(f"{done:6} exchanges  {held:7.1f} MiB")
     quarter = next(held for done, held in seen if done >= turns // 4)
-    print(f"{turns} turns in {took:.0f} s, archive {size / 2**20:.1f} MiB")
+    print(f"{turns} turns in {took:.0f} s, {raw / 2**20:.0f} MiB of request bodies, archive {size / 2**20:.1f} MiB")
     print(f"memory from a quarter of the way to the end: {seen[-1][1] - quarter:+.1f} MiB")
 
 

@@ -45,6 +45,18 @@ from tapes_addons.simulators.growing import growing_session
 EVENTS = "--tap-store-stream-events"
 
 
+class Traffic:
+    """The pairs of bodies, made anew, and how many bytes went by."""
+
+    def __init__(self, turns: int) -> None:
+        self.turns, self.raw = turns, 0
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        for request, response in growing_session(self.turns):
+            self.raw += len(request) + len(response)
+            yield request, response
+
+
 class Count:
     """A file that only counts."""
 
@@ -56,17 +68,17 @@ class Count:
         return len(data)
 
 
-def zstd(turns: int) -> int:
+def zstd(traffic: Traffic) -> int:
     parameters = zstandard.ZstdCompressionParameters.from_level(19, window_log=27, enable_ldm=True)
     stream = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
-    size = sum(len(stream.compress(body)) for pair in growing_session(turns) for body in pair)
+    size = sum(len(stream.compress(body)) for pair in traffic for body in pair)
     return size + len(stream.flush())
 
 
-def flows(turns: int) -> Iterator[http.HTTPFlow]:
+def flows(traffic: Traffic) -> Iterator[http.HTTPFlow]:
     client, server = tclient_conn(), tserver_conn()
     url = "https://api.anthropic.com/v1/messages?beta=true"
-    for request, response in growing_session(turns):
+    for request, response in traffic:
         flow = http.HTTPFlow(client, server)
         flow.request = http.Request.make("POST", url, request, session_size.HEADERS)
         flow.response = http.Response.make(200, response, {"content-type": "text/event-stream"})
@@ -74,17 +86,17 @@ def flows(turns: int) -> Iterator[http.HTTPFlow]:
         yield flow
 
 
-def flow_file(turns: int) -> int:
+def flow_file(traffic: Traffic) -> int:
     file = Count()
     writer = FlowWriter(file)  # type: ignore[arg-type]
-    for flow in flows(turns):
+    for flow in flows(traffic):
         writer.add(flow)
     return file.size
 
 
-def har(turns: int) -> int:
+def har(traffic: Traffic) -> int:
     dump = SaveHar()
-    return sum(len(json.dumps(dump.make_har([flow])["log"]["entries"], indent=4).encode()) for flow in flows(turns))
+    return sum(len(json.dumps(dump.make_har([flow])["log"]["entries"], indent=4).encode()) for flow in flows(traffic))
 
 
 @contextmanager
@@ -111,7 +123,7 @@ def answering(answers: list[bytes]) -> Iterator[int]:
     server.shutdown()
 
 
-def claude_tap(program: str, turns: int, *options: str) -> int:
+def claude_tap(program: str, traffic: Traffic, *options: str) -> int:
     """Bytes of its database after the session, checked to hold every call."""
     answers = [b""]
     with answering(answers) as target, tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
@@ -126,7 +138,7 @@ def claude_tap(program: str, turns: int, *options: str) -> int:
         process = subprocess.Popen(words, env=env, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             client = connected(port, process)
-            for request, answers[0] in growing_session(turns):
+            for request, answers[0] in traffic:
                 headers = {k.decode(): v.decode() for k, v in session_size.HEADERS} | {"accept-encoding": "identity"}
                 client.request("POST", "/v1/messages?beta=true", request, headers)
                 got = client.getresponse()
@@ -152,30 +164,32 @@ def connected(port: int, process: subprocess.Popen[bytes]) -> HTTPConnection:
     raise SystemExit("claude-tap did not start")
 
 
-def tapes(turns: int) -> int:
+def tapes(traffic: Traffic) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        return session_size.measure(turns, Path(folder) / "archive")[1]
+        traffic.raw, size = session_size.measure(traffic.turns, Path(folder) / "archive")
+        return size
 
 
 def compare(turns: int, tap: str | None, only: str) -> None:
-    raw = sum(len(body) for pair in growing_session(turns) for body in pair)
-    print(f"{turns} turns, {raw / 1e6:.1f} MB of bodies")
-    measures: dict[str, Callable[[], int]] = {
-        "tapes": lambda: tapes(turns),
-        "zstd -19 --long, one stream": lambda: zstd(turns),
-        "mitmproxy -w": lambda: flow_file(turns),
-        "mitmproxy HAR": lambda: har(turns),
+    print(f"{turns} turns")
+    measures: dict[str, Callable[[Traffic], int]] = {
+        "tapes": tapes,
+        "zstd -19 --long, one stream": zstd,
+        "mitmproxy -w": flow_file,
+        "mitmproxy HAR": har,
     }
     if tap:
-        measures |= {"claude-tap": lambda: claude_tap(tap, turns)}
-        measures |= {f"claude-tap {EVENTS}": lambda: claude_tap(tap, turns, EVENTS)}
+        measures |= {"claude-tap": lambda traffic: claude_tap(tap, traffic)}
+        measures |= {f"claude-tap {EVENTS}": lambda traffic: claude_tap(tap, traffic, EVENTS)}
     else:
         print("  claude-tap is not installed here: no rows of it")
     for name, measure in measures.items():
         if only in name:
-            began = time.perf_counter()
-            size, took = measure(), time.perf_counter() - began
-            print(f"  {name:38} {size / 1e6:9.2f} MB  {100 * size / raw:7.2f} %  ({took:.0f} s)", flush=True)
+            began, traffic = time.perf_counter(), Traffic(turns)
+            size = measure(traffic)
+            took = time.perf_counter() - began
+            ratio = 100 * size / traffic.raw
+            print(f"  {name:38} {size / 1e6:9.2f} MB  {ratio:7.2f} %  ({took:.0f} s)", flush=True)
 
 
 def main() -> None:

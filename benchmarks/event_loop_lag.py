@@ -24,7 +24,7 @@ from tapes.intake.writer import Writer
 from tapes.wire.agents import by_name
 from tapes.wire.exchange import Answered, Arrived, Finished, Moment, Opened
 from tapes.wire.redact import Redactor
-from tapes_addons.recorder import SWITCH_S
+from tapes_addons.proxy import SWITCH_S
 from tapes_addons.simulators.growing import growing_session
 
 PER_SECOND = 4

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -28,6 +29,8 @@ CA_KEY = f"{CA_NAME}-ca.pem"
 """Key and certificate; the one in CERTIFICATE must be the same."""
 STAMP = "looked-at.json"
 BUNDLES = ("bundle.pem", "extra.pem", "upstream.pem")
+
+_BLOCK = re.compile(rb"-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----.+?-----END \1-----", re.DOTALL)
 
 SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -116,16 +119,23 @@ def user_bundles(environ: Mapping[str, str]) -> tuple[list[Path], list[Path]]:
     return files(BUNDLE_VARIABLES), files(EXTRA_CA_VARIABLES)
 
 
+def each_once(*bundles: bytes) -> bytes:
+    """The certificates of several PEM files, each once: a user's bundle mostly holds the machine's roots too, and some
+    agents read all of it for each of several connections before they say their first word."""
+    blocks = dict.fromkeys(found[0] for bundle in bundles for found in _BLOCK.finditer(bundle))
+    return b"".join(block + b"\n" for block in blocks)
+
+
 def write_bundles(folder: Path, ca: Path, environ: Mapping[str, str]) -> tuple[Path, Path, Path]:
     """Write bundle (system + user + ours), extra (user's additions + ours) and upstream (system + user)."""
     replacing, adding = user_bundles(environ)
     ours = (ca / CERTIFICATE).read_bytes()
-    theirs = b"\n".join(path.read_bytes() for path in dict.fromkeys([*replacing, *adding]))
+    theirs = [path.read_bytes() for path in dict.fromkeys([*replacing, *adding])]
     roots = system_bundle().read_bytes()
     contents = {
-        "bundle.pem": roots + b"\n" + theirs + b"\n" + ours,
-        "extra.pem": theirs + b"\n" + ours,
-        "upstream.pem": roots + b"\n" + theirs,
+        "bundle.pem": each_once(roots, *theirs, ours),
+        "extra.pem": each_once(*theirs, ours),
+        "upstream.pem": each_once(roots, *theirs),
     }
     for name, data in contents.items():
         descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +33,8 @@ def sweep(path: Path) -> None:
     try:
         with suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            import shutil  # slow to import, and mostly there is nothing to sweep
+
             shutil.rmtree(path)
     finally:
         os.close(handle)
@@ -71,6 +72,8 @@ class Fresh:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        import shutil
+
         shutil.rmtree(self.path, ignore_errors=True)
         if self._claim is not None:
             self._claim.release()

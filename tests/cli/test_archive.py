@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -155,13 +156,23 @@ def started(bench: Bench) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     parent = subprocess.Popen(
         bench.command("verify", "--timeout", "1"), env=bench.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    while not (found := children(parent.pid)):
+    # Until it has become the reader: one that is stopped between fork and exec would stop its parent, too.
+    while not (found := [pid for pid in children(parent.pid) if is_reader(pid)]):
         assert parent.poll() is None
         time.sleep(0.005)
     os.kill(found[0], signal.SIGSTOP)
     yield parent, found[0]
+    with suppress(ProcessLookupError):
+        os.kill(found[0], signal.SIGKILL)
     parent.kill()
-    parent.communicate()
+    parent.communicate(timeout=30)
+
+
+def is_reader(pid: int) -> bool:
+    try:
+        return b"--worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def test_a_reader_that_hangs_is_stopped_and_that_is_damage(started: tuple[subprocess.Popen[bytes], int]) -> None:

@@ -1,7 +1,8 @@
 """A session as steps: what a person reads from top to bottom.
 
 Steps are read from records each time; nothing of them is stored. Their numbers count from 1 in the order of the
-records, so they only ever grow at the end. A step's hash is that of the record it comes from: `tapes cat` takes it.
+records (tool events with their exchange), so they only ever grow at the end; while a session is recorded, a call that
+has just been made may still move the last of them on. A step's hash is that of the record it comes from: `tapes cat` takes it.
 A body that can not be read becomes an `error` step in its place, and the rest of the session is still there.
 """
 
@@ -33,6 +34,7 @@ STEP_TYPES = (
     "note",
     "withheld",
 )
+EVENTS = ("tool.use", "tool.result")
 REMINDER = "<system-reminder>"
 SAYING = frozenset({"exchange.open", "exchange.end", "tool.use", "tool.result", "note"})
 """Types of records that steps are read from, but for gaps."""
@@ -73,7 +75,7 @@ def steps(archive: Archive, session: Digest) -> Iterator[Step]:
     records = list(archive.session_records(session))
     reader = _Reader(archive, gather(iter(records)), steps_withheld(records))
     number = 0
-    for digest, record in records:
+    for digest, record in in_order(records):
         exchange = reader.exchange_of(digest, record)
         for position, item in enumerate(reader.items(digest, record)):
             number += 1
@@ -89,6 +91,23 @@ def steps(archive: Archive, session: Digest) -> Iterator[Step]:
                 failed=item.failed,
                 facts=item.facts,
             )
+
+
+def in_order(records: list[tuple[Digest, Record]]) -> Iterator[tuple[Digest, Record]]:
+    """The records as they are told: a tool event directly behind the exchange's record that it was read from. It is
+    written once that one is safe, and by then the next exchange may have begun."""
+    behind: dict[Digest, list[tuple[Digest, Record]]] = {digest: [] for digest, _ in records}
+    told = []
+    for digest, record in records:
+        kind = record.body["type"] if record.type == WITHHELD else record.type
+        anchor = record.parents[0] if record.parents else None
+        if kind in EVENTS and anchor in behind:
+            behind[anchor].append((digest, record))
+        else:
+            told.append((digest, record))
+    for digest, record in told:
+        yield digest, record
+        yield from behind[digest]
 
 
 class _Reader:

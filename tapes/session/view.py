@@ -2,8 +2,8 @@
 
 Steps are read from records each time; nothing of them is stored. Their numbers count from 1 in the order of the
 records (tool events with their exchange), so they only ever grow at the end; while a session is recorded, a call that
-has just been made may still move the last of them on. A step's hash is that of the record it comes from: `tapes cat` takes it.
-A body that can not be read becomes an `error` step in its place, and the rest of the session is still there.
+has just been made may still move the last of them on. A step's hash is that of the record it comes from: `tapes cat`
+takes it. A body that can not be read becomes an `error` step in its place, and the rest of the session is still there.
 """
 
 from __future__ import annotations

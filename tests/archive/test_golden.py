@@ -14,7 +14,7 @@ import pytest
 from contract.archive_suite import is_sound
 from golden import make_archive, make_records
 from strategies import note
-from tapes.archive import pack, squeeze, tables
+from tapes.archive import dictionary, pack, squeeze, tables
 from tapes.archive.base import Batch
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.reading import object_digest
@@ -112,3 +112,7 @@ def test_an_archive_of_a_newer_version_is_refused_and_left_as_it_was(tmp_path: P
         with pytest.raises(FormatError, match=f"format {newer}"):
             LmdbArchive.open(home, **options)
     assert (home / "data.mdb").read_bytes() == before
+
+
+def test_the_dictionary_of_format_1_is_kept_beside_the_code_that_holds_it() -> None:
+    assert (FOLDER / "dictionary_1.bin").read_bytes() == dictionary.DICTIONARY

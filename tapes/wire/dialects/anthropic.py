@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tapes.wire.dialects.anthropic_blocks import read_content, read_message, read_usage
 from tapes.wire.dialects.anthropic_stream import StreamReader, read_error
 from tapes.wire.dialects.base import Headers, ResponseReader, strange_answer, unread_request, unread_turn
-from tapes.wire.dialects.history import messages_of, read_messages, role_of
+from tapes.wire.dialects.history import messages_of, read_messages, turn_of
 from tapes.wire.dialects.json_body import load, rest
 from tapes.wire.dialects.sniff import SniffingReader
 from tapes.wire.turns import (
@@ -22,7 +22,6 @@ from tapes.wire.turns import (
     ResponseReading,
     ToolDecl,
     TurnReading,
-    tail_start,
 )
 
 _PATHS = re.compile(
@@ -74,13 +73,7 @@ class Anthropic:
         if not isinstance(raw, dict):
             return unread_turn(body, loaded)
         errors: list[str] = []
-        history = messages_of(raw, errors)
-        start = tail_start([role_of(item) for item in history])
-        messages = read_messages(history[start:], start, read_message, errors)
-        model = raw.get("model")
-        return TurnReading(
-            model if isinstance(model, str) else "", tuple(enumerate(messages, start)), "; ".join(errors)
-        )
+        return turn_of(raw, messages_of(raw, errors), read_message, errors)
 
     def response_reader(self, status: int, content_type: str) -> ResponseReader:
         return SniffingReader(StreamReader, lambda body: read_whole(body, status))

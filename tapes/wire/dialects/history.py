@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tapes.wire.turns import Json, Message, Unknown
+from tapes.wire.dialects.local_ids import give_local_ids
+from tapes.wire.turns import Json, Message, TurnReading, Unknown, tail_start
 
 
 def messages_of(raw: dict[str, Json], errors: list[str]) -> list[Json]:
@@ -34,3 +35,13 @@ def read_messages(
             message = Message("", (Unknown(raw),))
         messages.append(message)
     return messages
+
+
+def turn_of(
+    raw: dict[str, Json], history: list[Json], read: Callable[[Json], Message | None], errors: list[str]
+) -> TurnReading:
+    """What is new in a request: only that part of its history is read. Calls that have no id get a local one."""
+    start = tail_start([role_of(item) for item in history])
+    messages = give_local_ids(read_messages(history[start:], start, read, errors), start)
+    model = raw.get("model")
+    return TurnReading(model if isinstance(model, str) else "", tuple(enumerate(messages, start)), "; ".join(errors))

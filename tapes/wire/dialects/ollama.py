@@ -9,12 +9,12 @@ import re
 from dataclasses import dataclass
 
 from tapes.wire.dialects.base import Headers, ResponseReader, unread_request, unread_turn
-from tapes.wire.dialects.history import messages_of, read_messages, role_of
+from tapes.wire.dialects.history import messages_of, read_messages, turn_of
 from tapes.wire.dialects.json_body import load, rest
 from tapes.wire.dialects.local_ids import give_local_ids
 from tapes.wire.dialects.ollama_answers import AnswerStream, read_message, read_whole
 from tapes.wire.dialects.sniff import SniffingReader
-from tapes.wire.turns import Json, RequestReading, Text, ToolDecl, TurnReading, tail_start
+from tapes.wire.turns import Json, RequestReading, Text, ToolDecl, TurnReading
 
 _PATH = re.compile(r"/api/(chat|generate)$")
 
@@ -62,12 +62,7 @@ class Ollama:
             return unread_turn(body, loaded)
         errors: list[str] = []
         history, _ = _history(raw, errors)
-        start = tail_start([role_of(item) for item in history])
-        messages = give_local_ids(read_messages(history[start:], start, read_message, errors), start)
-        model = raw.get("model")
-        return TurnReading(
-            model if isinstance(model, str) else "", tuple(enumerate(messages, start)), "; ".join(errors)
-        )
+        return turn_of(raw, history, read_message, errors)
 
     def response_reader(self, status: int, content_type: str) -> ResponseReader:
         # An answer in one piece is one line, and reads like a stream of one; a page or pretty JSON does not.

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from tapes.wire.dialects.base import Headers, ResponseReader, strange_answer, unread_request, unread_turn
-from tapes.wire.dialects.history import messages_of, read_messages, role_of
+from tapes.wire.dialects.history import messages_of, read_messages, turn_of
 from tapes.wire.dialects.json_body import load, rest
 from tapes.wire.dialects.local_ids import give_local_ids
 from tapes.wire.dialects.openai_chat_blocks import read_error, read_message
@@ -21,7 +21,6 @@ from tapes.wire.turns import (
     ResponseReading,
     ToolDecl,
     TurnReading,
-    tail_start,
 )
 
 _PATH = re.compile(r"/chat/completions$")
@@ -66,13 +65,7 @@ class OpenAIChat:
         if not isinstance(raw, dict):
             return unread_turn(body, loaded)
         errors: list[str] = []
-        history = messages_of(raw, errors)
-        start = tail_start([role_of(item) for item in history])
-        messages = give_local_ids(read_messages(history[start:], start, read_message, errors), start)
-        model = raw.get("model")
-        return TurnReading(
-            model if isinstance(model, str) else "", tuple(enumerate(messages, start)), "; ".join(errors)
-        )
+        return turn_of(raw, messages_of(raw, errors), read_message, errors)
 
     def response_reader(self, status: int, content_type: str) -> ResponseReader:
         return SniffingReader(ChatStream, lambda body: read_whole(body, status))

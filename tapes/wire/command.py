@@ -113,14 +113,14 @@ class CommandLost:
 
 @dataclass(frozen=True, slots=True)
 class ToolSeen:
-    """An agent told us itself, beside the wire, about one tool call: what a command's environment can be matched with."""
+    """An agent itself told us, beside the wire, of one tool call: its command's environment can be matched with it."""
 
     at: Moment
     tool_id: str
     """The wire's id of the call."""
     method: Literal["traceparent", "plugin", "hook"]
     mark: str
-    """What the command's environment carries: the span id of TRACEPARENT, or what a plugin put there; none for hooks."""
+    """What the environment of the command carries: the span id of TRACEPARENT, or what a plugin put there; else ""."""
     line: str = ""
     """The command line, where it was told."""
 

@@ -24,7 +24,7 @@ from tapes.wire.redact import Redactor
 
 SESSIONS = 20
 PYTHON = [sys.executable]
-SCRIPT = "import sys; from tapes_cli.main import main; sys.exit(main())"
+SCRIPT = "import sys; from tapes_cli.entry import main; sys.exit(main())"
 """What the installed `tapes` is."""
 COMMANDS = {
     "python -c pass": [*PYTHON, "-c", "pass"],

@@ -24,7 +24,7 @@ from tapes_addons.simulators.process import provider_process
 from tapes_addons.trust import system_bundle
 
 HOST = "api.anthropic.com"
-TAPES = [sys.executable, "-c", "import sys; from tapes_cli.main import main; sys.exit(main())", "run"]
+TAPES = [sys.executable, "-c", "import sys; from tapes_cli.entry import main; sys.exit(main())", "run"]
 CONNECT = """
 import os, socket, sys, time
 began = time.time()

@@ -88,7 +88,7 @@ def serving(bench: Bench, *options: str, port: int = 0, grace_s: float = 5) -> I
     """`tapes serve` that sends every model host to the bench's provider; stopped at the end where it still runs."""
     port = port or free_port()
     maps = [f"--map-host={host}={bench.provider_url}" for host in HOSTS] if bench.provider_url else []
-    program = f"import tapes_addons.serve as s; s.GRACE_S = {grace_s}; from tapes_cli.main import main; main()"
+    program = f"import tapes_addons.serve as s; s.GRACE_S = {grace_s}; from tapes_cli.entry import main; main()"
     words = [sys.executable, "-c", program, "serve", "--listen", f"127.0.0.1:{port}", *maps, *options]
     process = subprocess.Popen(words, env=bench.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     server = Server(bench, port, process)

@@ -28,6 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tapes_addons.no_call import explain
 from tapes_addons.plan import OWN_URL, Plan
+from tapes_addons.warm import RECORDER, Child, Warm
 
 BACKLOG = 1024
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -37,6 +38,7 @@ MAX_FAILED_STARTS = 5
 """Capture processes in a row that died before they were ready: more than this is not bad luck."""
 MAX_RESTARTS, RESTARTS_WITHIN_S = 60, 60.0
 FINISH_S = 20.0
+OVERDUE = (subprocess.TimeoutExpired, TimeoutError)
 COULD_NOT_CAPTURE, COULD_NOT_RUN, NOT_FOUND = 125, 126, 127
 
 
@@ -54,36 +56,45 @@ def say(text: str) -> None:
 class Capture:
     """The capture process and our line to it."""
 
-    def __init__(self, plan: Plan, listener: socket.socket) -> None:
-        ours, theirs = socket.socketpair()
-        self.line = ours
+    def __init__(self, plan: Plan, listener: socket.socket, warm: Warm | None = None) -> None:
         self.ready = False
         self.pending = b""
+        self.process: Child | subprocess.Popen[bytes]
+        if warm is not None:
+            os.set_inheritable(warm.line, False)
+            self.line, self.process = socket.socket(fileno=warm.line), Child(warm.pid)
+        else:
+            self.line, self.process = self._start(plan)
+        # A dead capture process is noticed by its closed line, where it is also answered for.
+        with contextlib.suppress(OSError):
+            socket.send_fds(self.line, [b"F"], [listener.fileno()])
+        self.send_line(plan.to_json())
+
+    @staticmethod
+    def _start(plan: Plan) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+        ours, theirs = socket.socketpair()
         try:
             log = os.open(Path(plan.run_dir) / "capture.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError:
             log = os.open(os.devnull, os.O_WRONLY)  # somebody tidied the run's directory: recording goes on
-        fds = (listener.fileno(), theirs.fileno())
         try:
-            self.process = subprocess.Popen(
-                [*plan.python, "-m", "tapes_addons.recorder", *map(str, fds)],
+            process = subprocess.Popen(
+                [*plan.python, *RECORDER, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=fds,
+                pass_fds=(theirs.fileno(),),
                 start_new_session=True,
-                cwd="/",
             )
         finally:
             os.close(log)
             theirs.close()
-        self.send_line(plan.to_json())
+        return ours, process
 
     def send(self, **message: object) -> None:
         self.send_line(json.dumps(message).encode() + b"\n")
 
     def send_line(self, line: bytes) -> None:
-        # A dead capture process is noticed by its closed line, where it is also answered for.
         with contextlib.suppress(OSError):
             self.line.sendall(line)
 
@@ -102,8 +113,9 @@ class Capture:
 class Launcher:
     """One run, from binding the socket to the summary."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, warm: Warm | None = None) -> None:
         self.plan = plan
+        self.warm = warm
         self.selector = selectors.DefaultSelector()
         self.listener = self._bind()
         self.capture: Capture | None = None
@@ -187,7 +199,8 @@ class Launcher:
 
     def _start_capture(self) -> None:
         try:
-            self.capture = Capture(self.plan, self.listener)
+            warm, self.warm = self.warm, None
+            self.capture = Capture(self.plan, self.listener, warm)
         except OSError as error:
             self.notices.append(f"could not start the capture process: {error}")
             self._fall_back()
@@ -226,7 +239,7 @@ class Launcher:
         assert capture is not None
         self.selector.unregister(capture.line)
         capture.line.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with contextlib.suppress(*OVERDUE):
             capture.process.wait(5)
         if self.done is not None:
             return
@@ -284,7 +297,7 @@ class Launcher:
                 told.send(finish=ended)
             self._wait(0.2)
         if self.capture is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with contextlib.suppress(*OVERDUE):
                 self.capture.process.wait(2)
             if self.capture.process.poll() is None:
                 self.capture.process.kill()
@@ -318,11 +331,12 @@ class Launcher:
 
 
 def main() -> int:
-    """Run the plan that stands on the file descriptor given as first argument."""
+    """Run the plan that stands on the file descriptor given as first argument. Two more arguments are descriptor and
+    process id of a capture process that waits for it already (warm.py)."""
     with os.fdopen(int(sys.argv[1]), "rb") as file:
         plan = Plan.from_json(file.read())
     try:
-        launcher = Launcher(plan)
+        launcher = Launcher(plan, Warm(line=int(sys.argv[2]), pid=int(sys.argv[3])) if len(sys.argv) > 2 else None)
     except OSError as error:
         say(f"cannot listen on 127.0.0.1:{plan.port}: {error.strerror}; choose another --port, or leave it out")
         return COULD_NOT_CAPTURE

@@ -1,8 +1,8 @@
 """The capture process of one run: mitmproxy on the launcher's socket, and the writer behind it.
 
-Started by the launcher with an inherited listening socket and a control socket; reads its `Plan` from the control
-socket's first line. It survives the agent's terminal signals (own session) and outlives nobody: when the launcher is
-gone it records on until the agent is gone too, then closes the session.
+Started with a control socket, by the launcher or before it (warm.py). Over that come the listening socket, with one
+byte, and the `Plan` in the first line. It survives the agent's terminal signals (own session) and outlives nobody: when
+the launcher is gone it records on until the agent is gone too, then closes the session.
 
 Control lines are JSON objects. From here: {"session": hex}, {"ready": true}, {"trouble": text}, {"fatal": text,
 "hint": text}, {"done": {...}}. To here: the plan, {"agent": pid}, {"finish": {"status": n, "signal": n}}.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import getpass
+import importlib
 import json
 import logging
 import os
@@ -63,10 +64,18 @@ class Control:
 
 
 def main(argv: list[str]) -> int:
-    listen_fd, control_fd = int(argv[0]), int(argv[1])
-    control_socket = socket.socket(fileno=control_fd)
+    gc.disable()  # until everything is loaded that will stay
+    control_socket = socket.socket(fileno=int(argv[0]))
+    # Both need the proxy, and are loaded while the plan is still being made.
+    importlib.import_module("tapes_addons.capture")
+    importlib.import_module("tapes_addons.proxy")
+    _, listeners, _, _ = socket.recv_fds(control_socket, 1, 1)
+    if not listeners:
+        return 0  # the run was called off
     lines = control_socket.makefile("rb")
     plan = Plan.from_json(lines.readline())
+    os.chdir("/")
+    write_log(plan)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     control = Control(control_socket)
     try:
@@ -74,8 +83,19 @@ def main(argv: list[str]) -> int:
     except TapesError as error:
         control.send(fatal=str(error), hint=error.hint)
         return 1
-    listener = socket.socket(fileno=listen_fd)
+    listener = socket.socket(fileno=listeners[0])
     return asyncio.run(run.proxy(listener, lines))
+
+
+def write_log(plan: Plan) -> None:
+    """Have what this process says on its standard streams in the run's log: started early, it had no place for it."""
+    try:
+        log = os.open(Path(plan.run_dir) / "capture.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError:
+        return  # somebody tidied the run's directory: recording goes on
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(log)
 
 
 class Run:
@@ -118,7 +138,6 @@ class Run:
 
     async def proxy(self, listener: socket.socket, lines: Any) -> int:
         """Serve until the launcher says that the agent has finished."""
-        gc.disable()  # until everything is loaded that will stay
         from tapes_addons.capture import Capture
         from tapes_addons.proxy import build, configure
 

@@ -131,11 +131,11 @@ def write_bundles(folder: Path, ca: Path, environ: Mapping[str, str]) -> tuple[P
     replacing, adding = user_bundles(environ)
     ours = (ca / CERTIFICATE).read_bytes()
     theirs = [path.read_bytes() for path in dict.fromkeys([*replacing, *adding])]
-    roots = system_bundle().read_bytes()
+    trusted = each_once(system_bundle().read_bytes(), *theirs)
     contents = {
-        "bundle.pem": each_once(roots, *theirs, ours),
+        "bundle.pem": trusted + each_once(ours),
         "extra.pem": each_once(*theirs, ours),
-        "upstream.pem": each_once(roots, *theirs),
+        "upstream.pem": trusted,
     }
     for name, data in contents.items():
         descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,5 +1,5 @@
 """`python -m tapes_cli` is `tapes`."""
 
-from tapes_cli.main import main
+from tapes_cli.entry import main
 
 main()

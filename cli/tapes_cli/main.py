@@ -10,6 +10,7 @@ import gc
 import importlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from tapes import __version__
 from tapes.errors import Damaged, NotFound, TapesError
 from tapes_addons.harmless import harmless
 from tapes_cli.exit_codes import Exit
+
+if TYPE_CHECKING:  # `tapes log` needs none of what it imports
+    from tapes_addons.warm import Warm
 
 VERBS = {
     "run": "Record an agent: tapes run -- claude",
@@ -66,16 +70,15 @@ def tapes() -> None:
     """
 
 
-def main() -> None:
-    """The console script."""
-    fill_standard_streams()
+def run(warm: Warm | None) -> None:
+    """Run the command line and exit. `warm`: the capture process that waits for the plan of `tapes run`."""
     try:
-        status = tapes.main(prog_name="tapes", standalone_mode=False)
+        status = tapes.main(prog_name="tapes", standalone_mode=False, obj=warm)
     except click.ClickException as error:
         error.show()
         # 2 could be the agent's own status, so `run` says what env(1) says.
-        run = isinstance(error, click.UsageError) and error.ctx and error.ctx.command.name == "run"
-        status = Exit.COULD_NOT_CAPTURE if run else Exit.USAGE
+        ran = isinstance(error, click.UsageError) and error.ctx and error.ctx.command.name == "run"
+        status = Exit.COULD_NOT_CAPTURE if ran else Exit.USAGE
     except click.Abort:
         status = 130
     except BrokenPipeError:
@@ -86,13 +89,6 @@ def main() -> None:
         status = report(error)
     gc.freeze()  # nothing is left to be done: no last look for garbage either
     sys.exit(status if isinstance(status, int) else Exit.OK)
-
-
-def fill_standard_streams() -> None:
-    """Where a caller closed one of 0, 1 and 2, put /dev/null: a file of ours opened there would be written to."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
 
 
 def report(error: TapesError) -> Exit:

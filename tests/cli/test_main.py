@@ -18,7 +18,7 @@ HEAVY = ("mitmproxy", "textual", "lmdb", "rich", "cryptography", "httpx", "zstan
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["run", "--help"], ["log", "--help"], ["show", "--help"]])
 def test_the_command_starts_without_the_heavy_libraries(words: list[str]) -> None:
     program = (
-        "import sys\nfrom tapes_cli.main import main\nsys.argv = ['tapes', *sys.argv[1:]]\n"
+        "import sys\nfrom tapes_cli.entry import main\nsys.argv = ['tapes', *sys.argv[1:]]\n"
         "try: main()\nexcept SystemExit: pass\n"
         f"print(*[name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
@@ -31,7 +31,7 @@ def test_reading_loads_no_proxy_and_no_screen(tmp_path: Path) -> None:
     b = Bench(tmp_path)
     b.tapes("run", "--", "true")
     program = (
-        "import sys\nfrom tapes_cli.main import main\nsys.argv = ['tapes', 'log']\n"
+        "import sys\nfrom tapes_cli.entry import main\nsys.argv = ['tapes', 'log']\n"
         "try: main()\nexcept SystemExit: pass\n"
         "print(*[name for name in ('mitmproxy', 'textual', 'rich', 'httpx') if name in sys.modules], file=sys.stderr)"
     )
@@ -43,7 +43,7 @@ def test_listing_sessions_loads_nothing_that_only_reading_or_writing_them_needs(
     b = Bench(tmp_path)
     b.tapes("run", "--", "true")
     program = (
-        "import sys\nfrom tapes_cli.main import main\nsys.argv = ['tapes', 'log']\n"
+        "import sys\nfrom tapes_cli.entry import main\nsys.argv = ['tapes', 'log']\n"
         "try: main()\nexcept SystemExit: pass\n"
         "late = ('tapes.wire.agents', 'tapes.wire.dialects', 'tapes.archive.plan', 'zstandard', 'subprocess', 'json')\n"
         "print(*[name for name in late if name in sys.modules], file=sys.stderr)"
@@ -58,7 +58,7 @@ def test_the_launcher_needs_the_standard_library_alone() -> None:
     program = f"import runpy, sys; runpy.run_path({str(script)!r}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
     ours = {name for name in done.stdout.split() if name.partition(".")[0] in ("tapes", "tapes_cli", "tapes_addons")}
-    assert ours == {"tapes_addons", "tapes_addons.no_call", "tapes_addons.plan"}
+    assert ours == {"tapes_addons", "tapes_addons.no_call", "tapes_addons.plan", "tapes_addons.warm"}
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))

@@ -24,6 +24,7 @@ from tapes.wire.agents.words import program_at
 from tapes_addons.plan import OWN_URL, Plan
 from tapes_addons.routes import HostMap, Target, UpstreamProxy
 from tapes_addons.trust import ensure_ca, write_bundles
+from tapes_addons.warm import Warm
 from tapes_cli.config import load_config
 from tapes_cli.exit_codes import Exit
 from tapes_cli.home import home
@@ -44,7 +45,9 @@ from tapes_cli.options import How, put_into, recording
 @recording
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen on this port; 0 takes a free one.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARGS]...")
+@click.pass_obj
 def command(
+    warm: Warm | None,
     name: str,
     route: Route,
     port: int,
@@ -73,7 +76,7 @@ def command(
     except TapesError as error:
         report(error)
         return Exit.COULD_NOT_CAPTURE
-    become_launcher(plan)
+    become_launcher(plan, warm)
     raise AssertionError("unreachable: exec does not return")
 
 
@@ -142,7 +145,7 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def become_launcher(plan: Plan) -> None:
+def become_launcher(plan: Plan, warm: Warm | None) -> None:
     """Replace this process with the launcher: an isolated Python that imports nothing but the standard library."""
     file = memory_file()
     file.write(plan.to_json())
@@ -152,8 +155,12 @@ def become_launcher(plan: Plan) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+    numbers = [file.fileno()]
+    if warm is not None:
+        os.set_inheritable(warm.line, True)
+        numbers += [warm.line, warm.pid]
     script = Path(tapes_addons.__path__[0]) / "launch.py"
-    os.execv(sys.executable, [sys.executable, "-I", "-S", str(script), str(file.fileno())])
+    os.execv(sys.executable, [sys.executable, "-I", "-S", str(script), *map(str, numbers)])
 
 
 def memory_file() -> BinaryIO:

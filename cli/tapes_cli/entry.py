@@ -1,0 +1,26 @@
+"""Where `tapes` begins: `tapes run` starts its capture process before anything else is loaded."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """The console script."""
+    fill_standard_streams()
+    warm = None
+    if sys.argv[1:2] == ["run"] and not {"-h", "--help"} & set(sys.argv[2:4]):
+        from tapes_addons.warm import start
+
+        warm = start()
+    from tapes_cli.main import run
+
+    run(warm)
+
+
+def fill_standard_streams() -> None:
+    """Where a caller closed one of 0, 1 and 2, put /dev/null: a file of ours opened there would be written to."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)

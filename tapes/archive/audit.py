@@ -26,6 +26,8 @@ type Run = Callable[[Callable[[Any, dict[str, Any]], Any]], Any]
 type Rows = Iterator[tuple[bytes, bytes]]
 
 ROWS = 64
+SMALL_ROWS = 1024
+"""Of a table whose rows are known to be small."""
 
 
 class Inside(Protocol):
@@ -54,24 +56,26 @@ def audit(archive: Inside, packs: range, places: range | None) -> Iterator[Fault
 def rows(run: Run, table: str) -> Rows:
     """All rows of a table, in short transactions."""
 
+    for some in _row_lists(run, table, ROWS):
+        yield from some
+
+
+def _row_lists(run: Run, table: str, limit: int) -> Iterator[list[tuple[bytes, bytes]]]:
     def some(txn: Any, t: dict[str, Any]) -> list[tuple[bytes, bytes]]:
         cursor = txn.cursor(db=t[table])
-        more = cursor.set_range(after) if after else cursor.first()
-        if more and cursor.key() == after:
-            more = cursor.next()
-        found: list[tuple[bytes, bytes]] = []
-        while more and len(found) < ROWS:
-            found.append(cursor.item())
-            more = cursor.next()
-        return found
+        if not (cursor.set_range(after) if after else cursor.first()):
+            return []
+        # One more, as the first may be the last of the time before.
+        found = list(itertools.islice(cursor, limit + 1))
+        return found[1:] if found[0][0] == after else found
 
     after = b""
     while found := run(some):
-        for key, value in found:
+        for key, _ in found:
             if key <= after:  # keys out of order would lead in circles
                 raise Damaged(f"the table {table} is not in order", where=f"table {table}")
             after = key
-            yield key, value
+        yield found
 
 
 def get(run: Run, table: str, key: bytes) -> bytes | None:
@@ -114,7 +118,10 @@ def _packs(archive: Inside, wanted: range) -> Iterator[Fault | None]:
     if not wanted:
         return
     run, unled = archive._run, dict[bytes, Fault]()
-    indexed = Counter(number for _, row in rows(run, "obj") if (number := tables.number(row[:4])) in wanted)
+    all_indexed = Counter[bytes]()
+    for some in _row_lists(run, "obj", SMALL_ROWS):  # this is read through for each slice of a run
+        all_indexed.update([row[:4] for _, row in some])
+    indexed = Counter({n: objects for key, objects in all_indexed.items() if (n := tables.number(key)) in wanted})
     for number in numbers(run, wanted):
         try:
             payload = archive._packed(number)

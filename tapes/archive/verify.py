@@ -44,8 +44,9 @@ type Read = Callable[[], tuple[Digest, Record]]
 
 type Progress = Callable[[int, int], None]
 """Called with (done, total) of all that is looked at, records and packs; (0, 0) where the total is not known."""
-SLICES = 8
-"""Of the packs: so many times the index of objects is read through, and so often a run can be taken up among them."""
+SLICES, SLICE = 8, 500
+"""Slices of the packs at most, and packs in one at least. For each the index of objects is read through, and between
+two a run can be taken up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +202,12 @@ class _Run:
         self._the_rest_unplaced()
         report.bytes = counted + self._bodies.bytes
         packs = mark.packs or self._pack_count()
-        for slice_ in range(mark.slice + 1, SLICES + 1):
+        slices = min(SLICES, packs // SLICE + 1)
+        for slice_ in range(mark.slice + 1, slices + 1):
             keep(Mark(pos, (), slice_ - 1, packs), report)
             # The last one takes what came since, and what claims to be further than there is.
-            numbers = cut_range(packs, slice_, SLICES)
-            numbers = range(numbers.start if slice_ > 1 else 0, numbers.stop if slice_ < SLICES else 1 << 64)
+            numbers = cut_range(packs, slice_, slices)
+            numbers = range(numbers.start if slice_ > 1 else 0, numbers.stop if slice_ < slices else 1 << 64)
             self._audit(numbers, range(0))
         self._guarded(self._heads)
         self._audit(range(0), None)

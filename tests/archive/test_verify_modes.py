@@ -132,6 +132,12 @@ def stopped_at(archive: LmdbArchive, nth: int, start: Any = None) -> tuple[Mark,
     return None
 
 
+@pytest.fixture
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "SLICE", 1)
+
+
+@pytest.mark.usefixtures("small_slices")
 @pytest.mark.parametrize("every", [1, 5])
 def test_a_run_in_many_pieces_finds_what_one_run_finds(home: Path, monkeypatch: pytest.MonkeyPatch, every: int) -> None:
     monkeypatch.setattr(verify, "EVERY", every)
@@ -153,6 +159,7 @@ def test_a_run_in_many_pieces_finds_what_one_run_finds(home: Path, monkeypatch: 
     assert (last.records, last.objects) == (once.records, once.objects)
 
 
+@pytest.mark.usefixtures("small_slices")
 def test_what_was_written_since_is_looked_at_too(home: Path) -> None:
     with LmdbArchive.open(home) as archive:
         state = stopped_at(archive, 6)

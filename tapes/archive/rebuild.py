@@ -1,8 +1,8 @@
 """Make an archive anew from what cannot be derived: its packs, names and tails.
 
-For an archive whose indexes are damaged or have lost rows. The truth is read without LMDB (tapes.archive.pages), since
-LMDB dies of damaged pages, and copied into a fresh file as it is; the rest is derived from it (tapes.archive.derive),
-the whole is verified, and then takes the old file's place (tapes.archive.swap).
+For an archive whose indexes are damaged or have lost rows. The truth is read without LMDB, which dies of damaged pages
+(tapes.archive.lmdb_file.salvage), and copied into a fresh file as it is; the rest is derived from it
+(tapes.archive.derive), the whole is verified, and then takes the old file's place (tapes.archive.swap).
 
 Where packs are damaged, what they held is lost, and the old indexes, as far as they can be read, are the witnesses of
 what that was. Then the old file is kept beside the new one, for whoever can read more out of it.
@@ -22,8 +22,8 @@ from tapes.archive.claim import Claim
 from tapes.archive.derive import Deriver, Losses, LostRecord
 from tapes.archive.fresh import FRESH, Fresh
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.lmdb_file.salvage import PACK_KEY, Row, Salvage
 from tapes.archive.lookups import Tables, Txn
-from tapes.archive.pages import PACK_KEY, Pages, Row
 from tapes.archive.place import DATA_FILE, prepare
 from tapes.archive.summary import Summary
 from tapes.archive.swap import KEPT, swap
@@ -85,7 +85,7 @@ def rebuild(
             claim.alone()
         with Fresh(path / FRESH) as fresh:
             done = Rebuilt(before=(path / DATA_FILE).stat().st_size)
-            with Pages(path / DATA_FILE) as old:
+            with Salvage(path / DATA_FILE) as old:
                 change = old.change
                 _build(old, fresh.path, done, fold, progress)
                 if old.change != change:  # a dry run, while others write
@@ -100,7 +100,7 @@ def rebuild(
     return done
 
 
-def _build(old: Pages, place: Path, done: Rebuilt, fold: Fold | None, progress: Progress) -> None:
+def _build(old: Salvage, place: Path, done: Rebuilt, fold: Fold | None, progress: Progress) -> None:
     _check_version(old)
     with LmdbArchive.open(place, create=True) as new:
         _make(old, new, done.losses, progress)
@@ -113,7 +113,7 @@ def _build(old: Pages, place: Path, done: Rebuilt, fold: Fold | None, progress: 
         done.lost = _by_session(new, done)
 
 
-def _check_version(old: Pages) -> None:
+def _check_version(old: Salvage) -> None:
     """FormatError for another program's file, or a newer one. A table `meta` that cannot be read is no reason to give
     up: what packs hold is hashed."""
     meta = dict(old.rows("meta"))
@@ -124,7 +124,7 @@ def _check_version(old: Pages) -> None:
         raise FormatError(f"the archive has format {version}; this program reads up to {tables.VERSION}")
 
 
-def _make(old: Pages, new: LmdbArchive, losses: Losses, progress: Progress) -> None:
+def _make(old: Salvage, new: LmdbArchive, losses: Losses, progress: Progress) -> None:
     for table, rows in (("pack", _packs(old)), ("ref", old.rows("ref")), ("tail", old.rows("tail"))):
         _copy(new, table, rows, losses, progress)
     deriver = Deriver(new, losses)
@@ -173,7 +173,7 @@ def _write(new: LmdbArchive, table: str, some: list[Row]) -> None:
     new._run(work, write=True)
 
 
-def _packs(old: Pages) -> Iterator[Row]:
+def _packs(old: Salvage) -> Iterator[Row]:
     """Rows of packs; where the table is damaged, those too that no page leads to any more."""
     yield from old.rows("pack")
     if old.faults.get("pack") or old.faults.get(""):
@@ -199,7 +199,7 @@ def _names_told(new: LmdbArchive) -> Iterator[Row]:
 # -- the old indexes, as witnesses
 
 
-def _ask_witnesses(old: Pages, new: LmdbArchive, deriver: Deriver, losses: Losses) -> None:
+def _ask_witnesses(old: Salvage, new: LmdbArchive, deriver: Deriver, losses: Losses) -> None:
     """Records that the old indexes know, and the packs did not give."""
     heads = {
         Digest(key): tables.read_head(value) for key, value in old.rows("head") if len(key) == 32 and len(value) == 40
@@ -238,7 +238,7 @@ def _is_missing(new: LmdbArchive, digest: bytes) -> bool:
     return new._run(lambda txn, t: txn.get(digest, db=t["byhash"])) is None
 
 
-def _astray(old: Pages, new: LmdbArchive, missing: dict[int, Digest]) -> list[int]:
+def _astray(old: Salvage, new: LmdbArchive, missing: dict[int, Digest]) -> list[int]:
     """Places to which the old index led from two hashes, of which the other is the record's own."""
     own: dict[bytes, int] = {}
     for key, row in old.rows("log"):
@@ -251,7 +251,7 @@ def _astray(old: Pages, new: LmdbArchive, missing: dict[int, Digest]) -> list[in
     return [pos for key, row in old.rows("byhash") if (pos := own.get(key, 0)) and tables.number(row) == pos]
 
 
-def _copy_summaries(old: Pages, new: LmdbArchive) -> None:
+def _copy_summaries(old: Salvage, new: LmdbArchive) -> None:
     """Those that are up to date; they hold what only a reader of bodies can say."""
     kept = []
     for key, value in old.rows("summary"):

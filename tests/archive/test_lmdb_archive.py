@@ -15,11 +15,13 @@ import pytest
 
 from contract.archive_suite import TEXT, ArchiveSuite, an_exchange, is_sound, open_session
 from strategies import note
-from tapes.archive import lmdb_archive, pack, tables
+from tapes.archive import pack, tables
 from tapes.archive.base import Archive, Batch
 from tapes.archive.cut import cut_once
 from tapes.archive.destroy import carry_out
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.lmdb_file import environment
+from tapes.archive.lmdb_file.environment import Environment
 from tapes.archive.lookups import PackCache
 from tapes.errors import ArchiveError, ArchiveFull, Damaged, FormatError, NotFound, UsageError
 from tapes.record.digest import Digest
@@ -279,7 +281,7 @@ def test_a_refused_batch_does_not_end_the_group(tmp_path: Path) -> None:
 
 
 def test_a_full_map_refuses_the_batch_and_takes_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lmdb_archive, "MAP_SIZE", 1 << 20)
+    monkeypatch.setattr(environment, "MAP_SIZE", 1 << 20)
     with LmdbArchive.open(tmp_path / "a", create=True) as archive:
         session = open_session(archive)
         large, batch = an_exchange(session, os.urandom(3 << 20))
@@ -326,6 +328,9 @@ class Failing:
 
     def __init__(self, real: Any, errors: list[Exception], *, after: bool) -> None:
         self.real, self.errors, self.after, self.reopened = real, errors, after, 0
+        self.path = real.path
+
+    run = Environment.run
 
     def use(self, work: Any, *, write: bool = False) -> Any:
         if write and self.errors:

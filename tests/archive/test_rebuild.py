@@ -19,7 +19,7 @@ from tapes.archive import tables
 from tapes.archive.base import Batch
 from tapes.archive.claim import Claim
 from tapes.archive.lmdb_archive import LmdbArchive
-from tapes.archive.pages import Pages
+from tapes.archive.lmdb_file.salvage import Salvage
 from tapes.archive.rebuild import rebuild
 from tapes.archive.summary import Summary
 from tapes.archive.verify import verify
@@ -321,7 +321,7 @@ def test_a_branch_that_is_gone_costs_nothing(tmp_path: Path) -> None:
         depth = txn.stat(env.open_db(b"pack", txn=txn, create=False))["depth"]
     assert depth > 1
     data = (path / "data.mdb").read_bytes()
-    with Pages(path / "data.mdb") as pages:
+    with Salvage(path / "data.mdb") as pages:
         root = pages._roots["pack"]
     (path / "data.mdb").write_bytes(data[: root * 4096] + bytes(4096) + data[(root + 1) * 4096 :])
     done = rebuild(path)

@@ -10,9 +10,10 @@ import pytest
 from contract.archive_suite import an_exchange, is_sound, open_session
 from small_disk import on_a_small_disk
 from strategies import note
-from tapes.archive import lmdb_archive, reserve
+from tapes.archive import reserve
 from tapes.archive.base import Batch
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.lmdb_file import environment
 from tapes.archive.reserve import Reserve
 from tapes.errors import ArchiveError, ArchiveFull
 
@@ -71,7 +72,7 @@ def test_a_reserve_that_is_a_link_is_refused(tmp_path: Path) -> None:
 def test_a_full_map_has_room_for_last_words_only_when_they_are_urgent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lmdb_archive, "MAP_SIZE", 1 << 18)
+    monkeypatch.setattr(environment, "MAP_SIZE", 1 << 18)
     with LmdbArchive.open(tmp_path / "a", create=True) as archive:
         session = open_session(archive)
         with pytest.raises(ArchiveFull):
@@ -98,7 +99,7 @@ def test_an_urgent_commit_that_fits_leaves_the_reserve_alone(tmp_path: Path) -> 
 def test_a_large_batch_that_is_called_urgent_may_be_refused_and_harms_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lmdb_archive, "MAP_SIZE", 1 << 20)
+    monkeypatch.setattr(environment, "MAP_SIZE", 1 << 20)
     with LmdbArchive.open(tmp_path / "a", create=True) as archive:
         session = open_session(archive)
         _, batch = an_exchange(session, os.urandom(8 << 20))

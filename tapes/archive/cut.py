@@ -23,7 +23,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tapes.archive import chunk, tree
+from tapes.archive import chunk, node, tree
 from tapes.archive.base import Object
 from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import BodyRef
@@ -119,18 +119,18 @@ def _cut(data: bytes, old: _Shape | None) -> tuple[_Shape, dict[Digest, Object]]
 
 def _whole(data: bytes) -> tuple[_Shape, dict[Digest, Object]]:
     """A small body: one literal in one node. Its shape has no joints, so it is no hint to anybody."""
-    entries = [tree.literal_entry(data)] if data else []
+    entries = [node.literal_entry(data)] if data else []
     grown, nodes = tree.grow(entries, [len(data)] if data else [])
     return _Shape(data, [], [], [], [], [], grown), nodes
 
 
 def _add(shape: _Shape, piece: bytes, inline: bool, objects: dict[Digest, Object]) -> None:
     if inline:
-        shape.entries.append(tree.literal_entry(piece))
+        shape.entries.append(node.literal_entry(piece))
     else:
         digest = blob_digest(piece)
         objects[digest] = ("blob", piece)
-        shape.entries.append(tree.link_entry(digest, len(piece)))
+        shape.entries.append(node.link_entry(digest, len(piece)))
     shape.sizes.append(len(piece))
 
 

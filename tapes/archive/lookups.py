@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from tapes.archive import audit, pack, tables
+from tapes.archive import pack, tables
 from tapes.archive.base import FIND_LIMIT, Fault, Object
 from tapes.archive.reading import Reader
 from tapes.archive.tables import digest_of
@@ -70,6 +70,8 @@ class TableReader(Reader, Protocol):
         return self._run(lambda txn, t: number_of(txn.get(digest, db=t["byhash"])))
 
     def _hash_at(self, pos: int) -> Digest | None:
+        from tapes.archive import audit
+
         place = tables.u64(pos)
         found = (key for key, value in audit.rows(self._run, "byhash") if value == place)
         return next(map(digest_of, found), None)
@@ -275,6 +277,8 @@ class TableReader(Reader, Protocol):
         return {"file_bytes": self._file_bytes(), **self._run(work)}
 
     def audit(self, packs: range | None = None, places: range | None = None) -> Iterator[Fault | None]:
+        from tapes.archive import audit  # for verify alone
+
         return audit.audit(self, audit.ALL if packs is None else packs, places)
 
 

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tapes.archive.tables import Stored, kind_number, kind_of
@@ -76,14 +75,12 @@ class Frame(NamedTuple):
     places: Sequence[Place]
 
 
-@dataclass(slots=True)
 class Group:
     """The group that a process is adding to. Used up by a failed commit, whatever it wrote."""
 
-    stream: squeeze.Stream | None = None
-    last: int = 0
-    count: int = 0
-    size: int = 0
+    def __init__(self) -> None:
+        self.stream: squeeze.Stream | None = None
+        self.last = self.count = self.size = 0
 
     def add(self, number: int, items: Sequence[Item]) -> Frame:
         data, places = _joined(items)

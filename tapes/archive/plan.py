@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tapes.archive import tree
+from tapes.archive import node
 from tapes.archive.base import Batch, Draft, Object
 from tapes.archive.refs import check_name
 from tapes.errors import NotFound, UsageError
@@ -71,7 +71,7 @@ class _Planner:
             self._add(draft)
         for kind, data in plan.objects.values():
             if kind == "node":
-                self._need(*map(Digest, tree.children(data)))
+                self._need(*map(Digest, node.children(data)))
         for name, target in batch.names.items():
             self._claim(check_name(name), self._resolve(target))
         # What a session's row says may be what is withheld now: it is folded anew.

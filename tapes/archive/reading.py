@@ -12,8 +12,8 @@ from typing import Protocol, Self
 
 from blake3 import blake3
 
-from tapes.archive import tree
 from tapes.archive.base import Kind, Link, Object
+from tapes.archive.node import Node, read_node
 from tapes.errors import Damaged, NotFound, Withheld
 from tapes.record.digest import Digest, blob_digest, node_digest
 from tapes.record.kinds import BodyRef, Record
@@ -198,7 +198,7 @@ class Reader(Shelf, Protocol):
     def _blob(self, link: Link, found: Object | None) -> bytes:
         return _fitting(self._whole(link.digest, found), link.digest, "blob", link.length)
 
-    def _leaves(self, link: Link, node: tree.Node) -> Iterator[Link]:
+    def _leaves(self, link: Link, node: Node) -> Iterator[Link]:
         if node.level == 0:
             yield link
             return
@@ -209,10 +209,10 @@ class Reader(Shelf, Protocol):
             else:
                 yield from self._leaves(entry, self._node(entry, node.level - 1))
 
-    def _node(self, link: Link, level: int | None) -> tree.Node:
+    def _node(self, link: Link, level: int | None) -> Node:
         """Lengths and levels must agree on the way down, which bounds what a forged tree can cost."""
         try:
-            node = tree.read_node(_fitting(self.object(link.digest), link.digest, "node", None))
+            node = read_node(_fitting(self.object(link.digest), link.digest, "node", None))
         except Damaged as error:
             raise Damaged(str(error), where=error.where or link.digest.hex()) from error
         if node.length != link.length or level not in (None, node.level):

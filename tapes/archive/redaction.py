@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tapes.archive import tree
 from tapes.archive.base import Archive, Draft
+from tapes.archive.node import read_node
 from tapes.errors import Damaged, NotFound
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record, body_refs
@@ -159,7 +159,7 @@ def needed(archive: Archive, roots: Iterable[Digest]) -> tuple[dict[Digest, int]
         seen.setdefault(root, 0)
         while nodes:
             try:
-                node = tree.read_node(archive.object(nodes.pop())[1])
+                node = read_node(archive.object(nodes.pop())[1])
             except (Damaged, NotFound):
                 complete = False
                 continue

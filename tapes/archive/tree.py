@@ -4,25 +4,16 @@ A flat list of a body's pieces would itself be quadratic over a session (ten tim
 turns). Here the list is cut into nodes *by its content*: a node ends behind an entry whose CRC-32 is a
 multiple of 4, after at least 4 and at most 256 entries. The list of nodes is cut the same way, until one
 node, the root, is left. Equal stretches of two bodies therefore end in equal nodes, wherever they stand.
-
-A node is canonical CBOR (tapes.record.canon): [level, [entry, …]]. An entry is, at level 0, either a byte
-string (the content itself) or [digest, length] of a blob; above, it is [digest, length] of a node one level
-lower. `length` counts bytes of content and is never 0, so no small tree can pretend to be a large or an
-endless one.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 from zlib import crc32
 
-import cbor2
-
-from tapes.archive.base import Link, Object
-from tapes.errors import Damaged
-from tapes.record import canon
+from tapes.archive.base import Object
+from tapes.archive.node import DIGEST, link_entry, written
 from tapes.record.digest import Digest, node_digest
 
 MIN_ENTRIES = 4
@@ -30,67 +21,6 @@ MAX_ENTRIES = 256
 BOUNDARY_MASK = 3
 """Nodes of 7 entries on average. What a call adds is rewritten with its leaf and with every node above it, and most
 of a node is hashes, which do not compress: at 31 (35 entries) a growing session took a fifth more room."""
-MAX_LEVEL = 32
-
-_UINT, _BYTES, _ARRAY = 0 << 5, 2 << 5, 4 << 5
-_PAIR = canon.head(_ARRAY, 2)
-_DIGEST = _PAIR + canon.head(_BYTES, 32)
-
-
-class Node(NamedTuple):
-    level: int
-    entries: tuple[bytes | Link, ...]
-    """At level 0 literals and links to blobs; above, links to nodes."""
-    length: int
-    """Bytes of content below."""
-
-
-def literal_entry(data: bytes) -> bytes:
-    return canon.head(_BYTES, len(data)) + data
-
-
-def link_entry(digest: Digest, length: int) -> bytes:
-    return _DIGEST + digest + canon.head(_UINT, length)
-
-
-def read_node(data: bytes) -> Node:
-    """Damaged unless the bytes are a node in its one written form."""
-    try:
-        level, rows = cbor2.loads(data, max_depth=4)
-        if type(level) is not int or not 0 <= level <= MAX_LEVEL:
-            raise Damaged("not a node: its level is out of range")
-        entries = tuple([_entry(row, level) for row in rows])
-        same = _written(level, [_as_written(entry) for entry in entries]) == data
-    except (cbor2.CBORError, TypeError, ValueError, OverflowError, MemoryError) as error:
-        raise Damaged(f"not a node: {error}") from error
-    if not same:
-        raise Damaged("not a node: not the one way of writing it")
-    return Node(level, entries, sum([len(entry) if type(entry) is bytes else entry[1] for entry in entries]))
-
-
-def children(data: bytes) -> list[bytes]:
-    """The digests a node of ours names. Lax and quick: for nodes just made, not for stored ones."""
-    return [row[0] for row in cbor2.loads(data)[1] if not isinstance(row, bytes)]
-
-
-def _entry(row: Any, level: int) -> bytes | Link:
-    if type(row) is bytes and level == 0 and row:
-        return row
-    digest, length = row
-    if type(length) is not int or length <= 0:
-        raise Damaged("not a node: an entry has no length")
-    return Link(Digest(digest), length)
-
-
-def _as_written(entry: bytes | Link) -> bytes:
-    return literal_entry(entry) if type(entry) is bytes else link_entry(*entry)
-
-
-def _written(level: int, entries: list[bytes]) -> bytes:
-    return _PAIR + canon.head(_UINT, level) + canon.head(_ARRAY, len(entries)) + b"".join(entries)
-
-
-# -- building
 
 
 @dataclass(slots=True)
@@ -136,7 +66,7 @@ def grow(
         head, tail = _cut_row(row, len(rows), before, head, tail, made)
         rows.append(row)
         if len(row.nodes) == 1:
-            return Tree(rows, Digest(row.nodes[0][len(_DIGEST) : len(_DIGEST) + 32])), made
+            return Tree(rows, Digest(row.nodes[0][len(DIGEST) : len(DIGEST) + 32])), made
         entries, sizes = row.nodes, row.node_sizes
 
 
@@ -186,7 +116,7 @@ def _node_end(entries: list[bytes], at: int) -> int:
 
 
 def _add_node(row: Row, level: int, at: int, end: int, made: dict[Digest, Object]) -> None:
-    data = _written(level, row.entries[at:end])
+    data = written(level, row.entries[at:end])
     digest, size = node_digest(data), sum(row.sizes[at:end])
     made[digest] = ("node", data)
     row.ends.append(end)

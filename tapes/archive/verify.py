@@ -66,7 +66,7 @@ class Mark:
     """Places of the log that need not be looked at again."""
     waiting: Sequence[int] = ()
     """But for these: parts of responses whose ends have not been met."""
-    slice: int = 0
+    slices: int = 0
     """Slices of the packs likewise."""
     packs: int = 0
     """How many packs there were when they were cut into slices; 0 before that."""
@@ -203,7 +203,7 @@ class _Run:
         report.bytes = counted + self._bodies.bytes
         packs = mark.packs or self._pack_count()
         slices = min(SLICES, packs // SLICE + 1)
-        for slice_ in range(mark.slice + 1, slices + 1):
+        for slice_ in range(mark.slices + 1, slices + 1):
             keep(Mark(pos, (), slice_ - 1, packs), report)
             # The last one takes what came since, and what claims to be further than there is.
             numbers = cut_range(packs, slice_, slices)

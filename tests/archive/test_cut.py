@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from strategies import edits
 from tapes.archive import cut as cutting
-from tapes.archive import tree
 from tapes.archive.base import Object
 from tapes.archive.cut import Cutter, cut_once
+from tapes.archive.node import read_node
 from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import BodyRef
 
@@ -36,7 +36,7 @@ def content(ref: BodyRef, objects: dict[Digest, Object]) -> bytes:
     """The body that a tree stands for, read without an archive."""
 
     def below(digest: Digest) -> bytes:
-        node = tree.read_node(objects[digest][1])
+        node = read_node(objects[digest][1])
         pieces = []
         for entry in node.entries:
             if isinstance(entry, bytes):

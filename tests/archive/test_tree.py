@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tapes.archive import tree
 from tapes.archive.base import Link
+from tapes.archive.node import Node, children, link_entry, literal_entry, read_node
 from tapes.errors import Damaged
 from tapes.record import canon
 from tapes.record.digest import blob_digest, node_digest
@@ -18,7 +19,7 @@ def literals(count: int, start: int = 0) -> list[bytes]:
 
 
 def grown(pieces: list[bytes], *hint: object) -> tuple[tree.Tree, dict[object, object]]:
-    entries = [tree.literal_entry(piece) for piece in pieces]
+    entries = [literal_entry(piece) for piece in pieces]
     made, nodes = tree.grow(entries, [len(piece) for piece in pieces], *hint)  # type: ignore[arg-type]
     return made, dict(nodes)
 
@@ -51,25 +52,25 @@ def test_every_node_has_between_4_and_256_entries_but_for_the_last() -> None:
 
 
 def test_a_node_of_entries_without_a_boundary_ends_at_256() -> None:
-    piece = next(p for p in literals(100) if tree.crc32(tree.literal_entry(p)) & tree.BOUNDARY_MASK)
+    piece = next(p for p in literals(100) if tree.crc32(literal_entry(p)) & tree.BOUNDARY_MASK)
     made, _ = grown([piece] * 600)
     assert made.rows[0].ends == [256, 512, 600]
 
 
 def test_a_node_is_canonical_and_says_what_it_holds() -> None:
-    entries = [tree.literal_entry(b"abc"), tree.link_entry(D, 70_000)]
+    entries = [literal_entry(b"abc"), link_entry(D, 70_000)]
     made, nodes = tree.grow(entries, [3, 70_000])
     kind, data = nodes[made.root]
     assert kind == "node" and node_digest(data) == made.root
     assert canon.decode(data) == [0, [b"abc", [bytes(D), 70_000]]]
-    node = tree.read_node(data)
-    assert node == tree.Node(0, (b"abc", Link(D, 70_000)), 70_003)
-    assert tree.children(data) == [D]
+    node = read_node(data)
+    assert node == Node(0, (b"abc", Link(D, 70_000)), 70_003)
+    assert children(data) == [D]
 
 
 def test_an_empty_body_has_a_root_too() -> None:
     made, nodes = tree.grow([], [])
-    assert tree.read_node(nodes[made.root][1]) == tree.Node(0, (), 0)
+    assert read_node(nodes[made.root][1]) == Node(0, (), 0)
 
 
 @pytest.mark.parametrize(
@@ -96,4 +97,4 @@ def test_an_empty_body_has_a_root_too() -> None:
 )
 def test_other_values_are_not_nodes(value: object) -> None:
     with pytest.raises(Damaged):
-        tree.read_node(canon.encode(value))
+        read_node(canon.encode(value))

@@ -45,7 +45,8 @@ def test_listing_sessions_loads_nothing_that_only_reading_or_writing_them_needs(
     program = (
         "import sys\nfrom tapes_cli.entry import main\nsys.argv = ['tapes', 'log']\n"
         "try: main()\nexcept SystemExit: pass\n"
-        "late = ('tapes.wire.agents', 'tapes.wire.dialects', 'tapes.archive.plan', 'zstandard', 'subprocess', 'json')\n"
+        "late = ('tapes.wire.agents', 'tapes.wire.dialects', 'tapes.archive.plan', 'tapes.archive.audit',\n"
+        "    'tapes.archive.tree', 'zstandard', 'subprocess', 'json', 'shutil', 'tempfile', 'resource')\n"
         "print(*[name for name in late if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", program], env=b.env(), capture_output=True, text=True, check=True)

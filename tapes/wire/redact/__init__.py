@@ -6,12 +6,24 @@ Entropy is never a reason: signatures, hashes, encrypted reasoning and ordinary 
 
 Each rule finds its hits locally, so bodies that repeat are scanned only where they are new, and streams only as they
 arrive (horizon.py says how far one may judge); weave.py makes markers of hits and keeps JSON valid; stream.py and
-fragments.py do the same for answers that come in pieces, also when a key is spread over several events.
+fragments.py do the same for answers that come in pieces, also when a key is spread over several events; pieces.py and
+plain.py for what commands and terminals write, where colours and line ends stand between the letters of a key.
 """
 
 from tapes.wire.redact.credentials import secret_variables
+from tapes.wire.redact.pieces import PieceRedactor, Released
 from tapes.wire.redact.redactor import BodyHint, Redactor
 from tapes.wire.redact.shapes import Redacted, Span
 from tapes.wire.redact.stream import StreamRedactor, redact_sse
 
-__all__ = ["BodyHint", "Redacted", "Redactor", "Span", "StreamRedactor", "redact_sse", "secret_variables"]
+__all__ = [
+    "BodyHint",
+    "PieceRedactor",
+    "Redacted",
+    "Redactor",
+    "Released",
+    "Span",
+    "StreamRedactor",
+    "redact_sse",
+    "secret_variables",
+]

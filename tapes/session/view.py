@@ -18,8 +18,9 @@ from tapes.errors import Damaged, NotFound, Withheld
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.record.tomb import WITHHELD
+from tapes.session.calls import Calls
 from tapes.session.exchanges import FAILED, Exchange, gather
-from tapes.wire.turns import MODEL_ROLES, Media, Message, Text, Thinking, ToolCall, ToolResult
+from tapes.wire.turns import MODEL_ROLES, Media, Message, Text, Thinking
 
 STEP_TYPES = (
     "prompt",
@@ -73,10 +74,11 @@ class _Item:
 def steps(archive: Archive, session: Digest) -> Iterator[Step]:
     """The session's steps. NotFound for an unknown session, Damaged where a record itself is."""
     records = list(archive.session_records(session))
-    reader = _Reader(archive, gather(iter(records)), steps_withheld(records))
+    calls = Calls(archive, gather(iter(records)))
+    reader = _Reader(calls, steps_withheld(records))
     number = 0
     for digest, record in in_order(records):
-        exchange = reader.exchange_of(digest, record)
+        exchange = calls.exchange_of(digest, record)
         for position, item in enumerate(reader.items(digest, record)):
             number += 1
             yield Step(
@@ -113,17 +115,10 @@ def in_order(records: list[tuple[Digest, Record]]) -> Iterator[tuple[Digest, Rec
 class _Reader:
     """Reads the items of each record, remembering what later records refer to."""
 
-    def __init__(self, archive: Archive, exchanges: dict[Digest, Exchange], withheld: Mapping[int, int]) -> None:
-        self._archive = archive
+    def __init__(self, calls: Calls, withheld: Mapping[int, int]) -> None:
+        self._calls = calls
         self._withheld = withheld
-        self._exchanges = exchanges
-        self._by_record = exchanges | {e.end_hash: e for e in exchanges.values() if e.end_hash}
-        self._blocks: dict[tuple[Digest, int, int], ToolCall | ToolResult] = {}
-        """Calls and results by where their events say they stand."""
         self._names: dict[str, str] = {}
-
-    def exchange_of(self, digest: Digest, record: Record) -> Exchange | None:
-        return next((self._by_record[d] for d in (digest, *record.parents) if d in self._by_record), None)
 
     def items(self, digest: Digest, record: Record) -> list[_Item]:
         if record.type == WITHHELD:
@@ -151,39 +146,29 @@ class _Reader:
         return [_Item("withheld", said, facts={"by": by})] * self._withheld.get(record.seq, usual)
 
     def _opened(self, digest: Digest, record: Record) -> list[_Item]:
-        exchange = self._exchanges[digest]
-        if record.body["class"] != "model" or exchange.request is None:
-            return []
-        turn = exchange.dialect.read_turn(self._archive.body(exchange.request))
+        exchange = self._calls.exchanges[digest]
         items: list[_Item] = []
-        for index, message in turn.messages:
-            self._remember(digest, index, message)
+        for _, message in self._calls.turn(exchange).messages:
             if message.role not in MODEL_ROLES:
                 items += _said(message, exchange)
         # A retry says the same once more; the step it retries has it already.
         return [] if exchange.retry_of else items
 
     def _ended(self, digest: Digest, record: Record) -> list[_Item]:
-        exchange = self._exchanges.get(record.parents[0])
+        exchange = self._calls.exchanges.get(record.parents[0])
         if exchange is None:
             return []
         items: list[_Item] = []
-        message = ""
-        if exchange.body["class"] == "model" and exchange.response is not None and exchange.status is not None:
-            reader = exchange.dialect.response_reader(exchange.status, exchange.content_type)
-            reader.feed(self._archive.body(exchange.response))
-            reading = reader.finish()
-            message = reading.error.message if reading.error else ""
-            if reading.message:
-                self._remember(digest, 0, reading.message)
-            for block in reading.message.blocks if reading.message else ():
-                match block:
-                    case Thinking():
-                        items.append(_Item("thinking", block.text))
-                    case Text() if block.text:
-                        items.append(_Item("answer", block.text))
-                    case _:
-                        pass
+        reading = self._calls.answer(exchange)
+        message = reading.error.message if reading.error else ""
+        for block in reading.message.blocks if reading.message else ():
+            match block:
+                case Thinking():
+                    items.append(_Item("thinking", block.text))
+                case Text() if block.text:
+                    items.append(_Item("answer", block.text))
+                case _:
+                    pass
         if exchange.outcome in FAILED:
             status = f" {exchange.status}" if exchange.status not in (None, 101) else ""
             text = message or str(record.body.get("error", ""))
@@ -191,48 +176,21 @@ class _Reader:
             items.append(_Item("error", f"{exchange.outcome}{status}: {text}".rstrip(": "), True, facts))
         return items
 
-    def _remember(self, digest: Digest, index: int, message: Message) -> None:
-        for position, block in enumerate(message.blocks):
-            if isinstance(block, ToolCall | ToolResult):
-                self._blocks[(digest, index, position)] = block
-
-    def _block(self, record: Record) -> ToolCall | ToolResult | None:
-        """The block an event was read from. One that stands before the new part of a request is read now."""
-        index, position = record.body["at"]
-        for parent in record.parents:
-            if (parent, index, position) in self._blocks:
-                return self._blocks[(parent, index, position)]
-        exchange = self._exchanges.get(record.parents[0])
-        if exchange is None or exchange.request is None:
-            return None
-        messages = exchange.dialect.read_request(self._archive.body(exchange.request)).messages
-        blocks = messages[index].blocks if index < len(messages) else ()
-        block = blocks[position] if position < len(blocks) else None
-        return block if isinstance(block, ToolCall | ToolResult) else None
-
     def _use(self, digest: Digest, record: Record) -> list[_Item]:
         body = record.body
-        raw = body.get("input")
-        if raw is not None:
-            text = raw.decode("utf-8", "replace")
-        else:
-            call = self._block(record)
-            text = call.input_raw if isinstance(call, ToolCall) else ""
         self._names[body["id"]] = body["name"]
         facts = {"name": body["name"], "id": body["id"]}
-        return [_Item("tool.use", text, "error" in body, facts)]
+        return [_Item("tool.use", self._calls.input(record), "error" in body, facts)]
 
     def _result(self, digest: Digest, record: Record) -> list[_Item]:
         body = record.body
-        result = self._block(record)
         facts = {
             "name": self._names.get(body["id"], ""),
             "id": body["id"],
             "is_error": bool(body.get("is_error")),
             "bytes": body.get("length"),
         }
-        text = result.text() if isinstance(result, ToolResult) else ""
-        return [_Item("tool.result", text, bool(body.get("is_error")), facts)]
+        return [_Item("tool.result", self._calls.result(record), bool(body.get("is_error")), facts)]
 
 
 def _said(message: Message, exchange: Exchange) -> list[_Item]:

@@ -1,0 +1,104 @@
+"""What exchanges say, read once each and remembered: turns, answers, and the blocks that tool events name.
+
+A tool event holds the place of its words in an exchange's body, not the words (docs/adr/0006). So whoever wants them,
+the timeline and the list of commands alike, asks here. All methods raise Withheld, Damaged and NotFound as the archive
+does when a body can not be read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from tapes.archive.base import Archive
+from tapes.record.digest import Digest
+from tapes.record.kinds import Record
+from tapes.session.exchanges import Exchange
+from tapes.wire.turns import Json, Message, ResponseReading, ToolCall, ToolResult, TurnReading
+
+
+class Calls:
+    """The readings of one session's exchanges. Holds what it has read: one for a reading of a session, not longer."""
+
+    def __init__(self, archive: Archive, exchanges: Mapping[Digest, Exchange]) -> None:
+        self._archive = archive
+        self.exchanges = exchanges
+        self.by_record = {**exchanges, **{e.end_hash: e for e in exchanges.values() if e.end_hash}}
+        """By the hash of either of its records."""
+        self._turns: dict[Digest, TurnReading] = {}
+        self._answers: dict[Digest, ResponseReading] = {}
+        self._blocks: dict[tuple[Digest, int, int], ToolCall | ToolResult] = {}
+        """Calls and results by where their events say they stand."""
+
+    def exchange_of(self, digest: Digest, record: Record) -> Exchange | None:
+        """The exchange that a record is of, itself or by its parents."""
+        return next((self.by_record[d] for d in (digest, *record.parents) if d in self.by_record), None)
+
+    def turn(self, exchange: Exchange) -> TurnReading:
+        """What is new in its request; nothing where it is no model call."""
+        if exchange.hash not in self._turns:
+            reading = TurnReading()
+            if exchange.body["class"] == "model" and exchange.request is not None:
+                reading = exchange.dialect.read_turn(self._archive.body(exchange.request))
+            for index, message in reading.messages:
+                self._remember(exchange.hash, index, message)
+            self._turns[exchange.hash] = reading
+        return self._turns[exchange.hash]
+
+    def answer(self, exchange: Exchange) -> ResponseReading:
+        """What was answered; nothing where it is no model call, or nothing came."""
+        if exchange.hash not in self._answers:
+            reading = ResponseReading()
+            if exchange.body["class"] == "model" and exchange.response is not None and exchange.status is not None:
+                reader = exchange.dialect.response_reader(exchange.status, exchange.content_type)
+                reader.feed(self._archive.body(exchange.response))
+                reading = reader.finish()
+            if reading.message and exchange.end_hash:
+                self._remember(exchange.end_hash, 0, reading.message)
+            self._answers[exchange.hash] = reading
+        return self._answers[exchange.hash]
+
+    def _remember(self, digest: Digest, index: int, message: Message) -> None:
+        for position, block in enumerate(message.blocks):
+            if isinstance(block, ToolCall | ToolResult):
+                self._blocks[(digest, index, position)] = block
+
+    def block(self, event: Record) -> ToolCall | ToolResult | None:
+        """The block that an event was read from. One that stands before the new part of a request is read by itself."""
+        index, position = event.body["at"]
+        for parent in event.parents:
+            if parent in self.exchanges:
+                self.turn(self.exchanges[parent])
+            elif parent in self.by_record:
+                self.answer(self.by_record[parent])
+            if (parent, index, position) in self._blocks:
+                return self._blocks[(parent, index, position)]
+        exchange = self.exchanges.get(event.parents[0])
+        if exchange is None or exchange.request is None:
+            return None
+        messages = exchange.dialect.read_request(self._archive.body(exchange.request)).messages
+        blocks = messages[index].blocks if index < len(messages) else ()
+        block = blocks[position] if position < len(blocks) else None
+        return block if isinstance(block, ToolCall | ToolResult) else None
+
+    def input(self, use: Record) -> str:
+        """The text of a `tool.use`'s input."""
+        raw = use.body.get("input")
+        if raw is not None:
+            return str(raw.decode("utf-8", "replace"))
+        call = self.block(use)
+        return call.input_raw if isinstance(call, ToolCall) else ""
+
+    def arguments(self, use: Record) -> Json:
+        """The same as a value: what JSON it is, else the text itself."""
+        text = self.input(use)
+        try:
+            found: Json = json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+        return found
+
+    def result(self, result: Record) -> str:
+        """The text of a `tool.result`."""
+        block = self.block(result)
+        return block.text() if isinstance(block, ToolResult) else ""

@@ -37,7 +37,7 @@ class Claude:
         return "x-claude-code-session-id" in headers or headers.get("user-agent", "").startswith("claude-cli/")
 
     def settings(self, launch: Launch) -> Settings:
-        files = {path: found_in(_environment(launch.read(path)), _APIS) for path in _files(launch)}
+        files = {path: found_in(_environment(launch.read(path)), _APIS) for path in settings_files(launch)}
         in_files: dict[str, str] = {}
         for urls in files.values():
             in_files |= urls
@@ -65,7 +65,7 @@ class Claude:
         )
 
 
-def _files(launch: Launch) -> list[str]:
+def settings_files(launch: Launch) -> list[str]:
     """Settings files, weakest first."""
     user = launch.environ.get("CLAUDE_CONFIG_DIR") or f"{launch.home}/.claude"
     project = [f"{launch.cwd}/.claude/settings.json", f"{launch.cwd}/.claude/settings.local.json"]

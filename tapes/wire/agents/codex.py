@@ -116,6 +116,12 @@ def _on_its_own(launch: Launch, config: Mapping[str, Any]) -> tuple[str, ...]:
     return ("-c", f"{_IDLE}={json.dumps(merged(config, _project(launch)).get(_IDLE) is not False)}")
 
 
+def without_idle(words: Sequence[str]) -> tuple[str, ...]:
+    """The same words without the idle `-c`: for whoever adds another, which does the same."""
+    pairs = list(zip(words[::2], words[1::2], strict=True))
+    return tuple(word for pair in pairs if not pair[1].startswith(f"{_IDLE}=") for word in pair)
+
+
 def _home(launch: Launch) -> str:
     return launch.environ.get("CODEX_HOME") or f"{launch.home}/.codex"
 

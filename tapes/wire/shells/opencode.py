@@ -1,0 +1,72 @@
+"""OpenCode's shells (seen with 1.18.33): $SHELL with the command as it was asked for.
+
+Its results never say an exit status. A plugin of ours adds the call's id to each command's environment; it goes by the
+variable that holds configuration of the launch's own, beside what the user has there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from tapes.wire.agents.base import Launch, Settings
+from tapes.wire.agents.jsonc import table
+from tapes.wire.agents.opencode import CONTENT
+from tapes.wire.shells.base import Claim, Told, Witness
+from tapes.wire.shells.denials import denials, denied_by
+from tapes.wire.shells.environment import field, with_shells
+from tapes.wire.shells.generic import GenericShells
+from tapes.wire.turns import Json
+
+CALL = "TAPES_CALL"
+"""The variable that the plugin (terminal/shim/opencode_plugin.js) sets."""
+_ABOUT = re.compile(r"\n\n<(?:shell_|bash_)?metadata>\n(.*?)\n</(?:shell_|bash_)?metadata>\s*$", re.DOTALL)
+_CUT = re.compile(r"\.\.\.output truncated\.\.\.\n\n(?:Full output saved to: [^\n]*\n\n)?")
+_NOTHING = "(no output)"
+_DENIALS = denials(
+    {
+        # Said as well where nobody was there to be asked: `opencode run` rejects by itself.
+        "person": [r"(?:Error: )?The user rejected permission to use this specific tool call"],
+        "rule": [r"(?:Error: )?The user has specified a rule which prevents you"],
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCodeShells(GenericShells):
+    name: str = "opencode"
+    marks: tuple[str, ...] = ("OPENCODE",)
+    scope: tuple[str, ...] = ("OPENCODE_PID", CALL)
+
+    def witnessed(self, launch: Launch, witness: Witness, settings: Settings) -> Settings:
+        settings = with_shells(launch, witness, settings)
+        if witness.join == "none" or not witness.plugin:
+            return settings
+        content = table(settings.environment.get(CONTENT) or launch.environ.get(CONTENT, ""))
+        plugins = content.get("plugin")
+        content["plugin"] = [*(plugins if isinstance(plugins, list) else ()), f"file://{quote(witness.plugin)}"]
+        return replace(settings, environment={**settings.environment, CONTENT: json.dumps(content)})
+
+    def claims(self, tool: str, arguments: Json) -> tuple[Claim, ...]:
+        if tool != "bash" or not (line := field(arguments, "command")):
+            return ()
+        return (Claim(line, field(arguments, "workdir")),)
+
+    def told(self, tool: str, result: str, is_error: bool) -> Told:
+        if denied := denied_by(_DENIALS, result):
+            return Told(denied=denied)
+        if is_error:
+            return Told()
+        about = _ABOUT.search(result)
+        output = result[: about.start()] if about else result
+        cut = _CUT.match(output)
+        output = output[cut.end() :] if cut else output
+        timed_out = about is not None and "exceeding timeout" in about[1]
+        return Told(output="" if output == _NOTHING else output, shortened=cut is not None, timed_out=timed_out)
+
+    def join_marks(self, environ: Mapping[bytes, bytes]) -> Mapping[str, str]:
+        call = environ.get(CALL.encode(), b"")
+        return {"plugin": call.decode("utf-8", "replace")} if call else {}

@@ -238,6 +238,18 @@ LONG = {
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds capture processes in /proc")
+@pytest.mark.parametrize("words", [["--no-such-option", "--", "true"], ["--name", "not a name!", "--", "true"]])
+def test_a_run_that_is_refused_leaves_no_capture_process_behind(tmp_path: Path, words: list[str]) -> None:
+    b = Bench(tmp_path)
+    assert b.tapes("run", *words).returncode == 125
+    until = time.monotonic() + 20
+    while recorders(b.home) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert recorders(b.home) == []
+    assert b.tapes("log").stdout == b""
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds capture processes in /proc")
 def test_killing_the_capture_process_costs_the_agent_nothing_but_a_retry(tmp_path: Path) -> None:
     with bench(tmp_path, LONG) as b:
         process = subprocess.Popen(

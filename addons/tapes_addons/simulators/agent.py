@@ -88,7 +88,7 @@ class Agent:
         return list(zip(uses, results, strict=True))
 
     def _call(self, use: Use, indent: str) -> Result:
-        result = run_tool(use.name, use.input, self.cwd, self._task)
+        result = run_tool(use.name, use.input, self.cwd, self._task, use.id)
         lines = result.text.splitlines()
         shown = [f"  {line}" for line in lines[:SHOWN_LINES]]
         if len(lines) > SHOWN_LINES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any
 
 Json = dict[str, Any]
 COMMAND_SECONDS = 120
+CALL_VARIABLE = "TAPES_DEMO_CALL"
+"""Names the call to its command, as Codex does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,12 @@ DECLARED = (
 )
 
 
-def run_tool(name: str, given: Json, cwd: Path, task: Callable[[str], Result]) -> Result:
+def run_tool(name: str, given: Json, cwd: Path, task: Callable[[str], Result], call: str = "") -> Result:
     """Carry out one call; whatever goes wrong is a result that the model can read, never an exception."""
     try:
         match name:
             case "bash":
-                return _bash(given["command"], cwd)
+                return _bash(given["command"], cwd, call)
             case "read_file":
                 lines = (cwd / given["file_path"]).read_text("utf-8").splitlines()
                 return Result("\n".join(f"{number:6}\t{line}" for number, line in enumerate(lines, 1)))
@@ -89,11 +92,12 @@ def run_tool(name: str, given: Json, cwd: Path, task: Callable[[str], Result]) -
         return Result(str(error), is_error=True)
 
 
-def _bash(command: str, cwd: Path) -> Result:
+def _bash(command: str, cwd: Path, call: str) -> Result:
     try:
         ended = subprocess.run(
             ["bash", "-c", command],
             cwd=cwd,
+            env=os.environ | {CALL_VARIABLE: call},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

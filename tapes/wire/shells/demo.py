@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tapes.wire.shells.base import Told
@@ -14,6 +15,8 @@ _STATUS = re.compile(r"(?:^|\n)Exit code (-?\d+)$")
 @dataclass(frozen=True, slots=True)
 class DemoShells(GenericShells):
     name: str = "demo"
+    marks: tuple[str, ...] = ("TAPES_DEMO_CALL",)
+    scope: tuple[str, ...] = ("TAPES_DEMO_CALL",)
 
     def told(self, tool: str, result: str, is_error: bool) -> Told:
         if not is_error:
@@ -24,3 +27,7 @@ class DemoShells(GenericShells):
         code = int(status[1])  # Python's: a negative one is a signal
         output = result[: status.start()]
         return Told(None if code < 0 else code, -code if code < 0 else None, output)
+
+    def join_marks(self, environ: Mapping[bytes, bytes]) -> Mapping[str, str]:
+        call = environ.get(b"TAPES_DEMO_CALL", b"")
+        return {"env": call.decode("utf-8", "replace")} if call else {}

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tapes import __version__
 from tapes.archive.base import Archive, Batch, Draft
 from tapes.archive.redaction import Withholding
-from tapes.errors import ArchiveInUse, UsageError
+from tapes.errors import ArchiveFull, ArchiveInUse, Damaged, UsageError
 from tapes.record.digest import Digest
 from tapes.session.rows import summary_of
 from tapes_cli import output
 from tapes_cli.home import archive_path, home, open_archive_for_writing
+from tapes_cli.keeping import Keeping
+
+if TYPE_CHECKING:
+    from tapes.archive.lmdb_archive import LmdbArchive
 
 
 def ask(yes: bool) -> None:
@@ -28,31 +34,41 @@ def ask(yes: bool) -> None:
     click.confirm("Destroy this? There is no way back.", abort=True, err=True)
 
 
-def decide(archive: Archive, wanted: Sequence[tuple[Withholding, str]], reason: str) -> list[Digest]:
+def decide(archive: LmdbArchive, wanted: Sequence[tuple[Withholding, str]], reason: str, change: int) -> list[Digest]:
     """Write down what is withheld, each with what it is in our words; the hashes of the records that say so. From here
-    on it is only carried out: by us, or by the next run."""
+    on it is only carried out: by us, or by the next run. ArchiveInUse when somebody committed since `change`, as of
+    which it was looked for; UsageError when something of it was pinned since."""
     batch = Batch()
     for withholding, what in wanted:
         if withholding:
             who, parents = getpass.getuser(), tuple[Draft, ...](batch.drafts[:1])
             draft = withholding.draft(who=who, reason=reason, what=what, parents=parents, tapes=__version__)
             batch.drafts.append(draft)
-    return archive.commit(batch)
+    with Keeping.held(home()) as keeping:
+        keeping.refuse_pinned(withholding for withholding, _ in wanted)
+        if archive.change() != change:
+            raise ArchiveInUse(
+                "somebody recorded while you were asked, and may have said it again; nothing was destroyed",
+                hint="run the same command again",
+            )
+        return archive.commit(batch)
 
 
 def finish(said: Iterable[Digest], sessions: Iterable[Digest]) -> None:
-    """Carry out all that is decided, and say what came of it. ArchiveInUse when others have the archive open."""
+    """Carry out all that is decided, and say what came of it. ArchiveInUse when others have the archive open,
+    ArchiveFull where there is no room: what is to go is then written down, and not destroyed."""
     from tapes.archive.destroy import carry_out, left_beside
 
     try:
         done = carry_out(archive_path())
-    except ArchiveInUse as error:
-        raise ArchiveInUse(
+    except (ArchiveInUse, ArchiveFull) as error:
+        when = "they have ended" if isinstance(error, ArchiveInUse) else "there is room for a second file of its size"
+        raise type(error)(
             f"what is to go is written down, and nothing is destroyed yet: {error}",
-            hint="run the same command again, or `tapes archive gc`, when they have ended",
+            hint=f"run the same command again, or `tapes archive gc`, when {when}",
         ) from error
     with open_archive_for_writing() as archive:
-        archive.commit(Batch(summaries={session: summary_of(archive, session).to_bytes() for session in sessions}))
+        archive.commit(Batch(summaries=dict(_summaries(archive, sessions))))
     if done.before:
         click.echo(f"destroyed: {done.records} records, {done.objects} pieces", nl=False)
         click.echo(f"; archive {output.size(done.before)} → {output.size(done.after)}")
@@ -66,6 +82,12 @@ def finish(said: Iterable[Digest], sessions: Iterable[Digest]) -> None:
     for path in _logs():
         click.echo(f"Not reached: {path}, the log of a run that had trouble. Look, and delete it.", err=True)
     click.echo("Not reached: backups and snapshots made before, and what others were sent.", err=True)
+
+
+def _summaries(archive: Archive, sessions: Iterable[Digest]) -> Iterator[tuple[Draft | Digest, bytes]]:
+    for session in sessions:
+        with suppress(Damaged):  # then its row says that
+            yield session, summary_of(archive, session).to_bytes()
 
 
 def _logs() -> list[Path]:

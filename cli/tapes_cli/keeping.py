@@ -6,9 +6,11 @@ Beside the archive and not in it, so that no rebuild loses it, and reading it op
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -45,15 +47,29 @@ class Keeping:
         return cls(days, pins)
 
     def save(self, home: Path) -> None:
-        """A crash leaves the old file or the new one."""
+        """A crash leaves the old file or the new one. ArchiveError where it can not be written."""
         text = json.dumps({"days": self.days, "pins": sorted(pin.hex() for pin in self.pins)}, indent=1)
         fresh = home / (FILE + ".new")
-        with open(fresh, "w", encoding="utf-8", opener=_private) as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(home / FILE)
+        try:
+            with open(fresh, "w", encoding="utf-8", opener=_private) as file:
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(home / FILE)
+        except OSError as error:
+            raise ArchiveError(f"cannot write {home / FILE}: {error.strerror}") from error
         sync_directory(home)
+
+    @classmethod
+    @contextmanager
+    def held(cls, home: Path) -> Iterator[Self]:
+        """The policy, which nobody else can change meanwhile: of two pins that are set at once both hold."""
+        handle = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield cls.load(home)
+        finally:
+            os.close(handle)
 
     def refuse_pinned(self, wanted: Iterable[Withholding]) -> None:
         """UsageError when something of a pinned session would go."""

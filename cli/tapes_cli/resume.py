@@ -59,7 +59,8 @@ class Kept:
         except KeyboardInterrupt:
             self._write(archive)
             raise
-        self.path.unlink(missing_ok=True)
+        with suppress(OSError):  # as below; what it says is compared before it is believed
+            self.path.unlink(missing_ok=True)
 
     def _write(self, archive: Archive) -> None:
         if self._latest is None:
@@ -68,8 +69,10 @@ class Kept:
         with suppress(Damaged, NotFound):  # then it cannot be gone on from there
             digest = archive.at(pos)[0].hex() if pos else None
         part = self.path.with_name(self.path.name + ".part")
-        part.unlink(missing_ok=True)
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(self._latest | {"hash": digest, "begun": self.begun}, file)
-        part.replace(self.path)
+        # On a full disk, or one that can only be read, a run that is broken off begins anew; it is no reason to end it.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                json.dump(self._latest | {"hash": digest, "begun": self.begun}, file)
+            part.replace(self.path)

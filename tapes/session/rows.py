@@ -11,6 +11,7 @@ from tapes.archive.summary import Summary
 from tapes.errors import Damaged, NotFound, Withheld
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef
+from tapes.record.tomb import WITHHELD
 
 MODELS_READ = 3
 """Requests read again for their model when a summary has to be made anew."""
@@ -45,26 +46,31 @@ def summary_of(archive: Archive, session: Digest) -> Summary:
     for _, record in archive.session_records(session):
         fresh.fold(record.type, record.body, record.wall_ns)
         if record.type == "exchange.open" and record.body["class"] == "model" and read < MODELS_READ:
-            read += 1
-            _read_into(fresh, archive, record.body)
+            read += _read_into(fresh, archive, record.body)
     return fresh
 
 
-def _read_into(summary: Summary, archive: Archive, body: Mapping[str, Any]) -> None:
-    reference = BodyRef.match(body["request"])
-    if reference is None:
-        return
+def _read_into(summary: Summary, archive: Archive, body: Mapping[str, Any]) -> bool:
+    """Whether the request could be read."""
     from tapes.wire import agents, dialects  # 60 ms that a list of sessions whose summaries are there need not wait
 
-    dialect = dialects.choose_for(body.get("provider", ""), body["method"], body["url"])
-    try:
-        model = dialect.read_turn(archive.body(reference)).model or dialects.model_in(body["url"])
-    except Withheld:
-        model = dialects.model_in(body["url"])
+    headers = header_map(body["headers"])
+    agent = agents.by_name(summary.agent)
+    if summary.agent == WITHHELD:  # with the command line; what stays may still say it
+        agent = agents.speaking(headers)
+        summary.agent = summary.agent if agent is agents.AGENTS[-1] else agent.name
+    summary.agent_version = agent.identity(headers).version or summary.agent_version
+    reference, model = BodyRef.match(body["request"]), dialects.model_in(body["url"])
+    read = reference is not None
+    if reference is not None:
+        dialect = dialects.choose_for(body.get("provider", ""), body["method"], body["url"])
+        try:
+            model = dialect.read_turn(archive.body(reference)).model or model
+        except Withheld:
+            read = False
     if model:
         summary.models[model] = summary.models.get(model, 0) + 1
-    headers = header_map(body["headers"])
-    summary.agent_version = agents.by_name(summary.agent).identity(headers).version or summary.agent_version
+    return read
 
 
 def header_map(headers: Any) -> dict[str, str]:

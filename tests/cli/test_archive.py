@@ -19,6 +19,8 @@ from contract.archive_suite import an_exchange, open_session
 from support import Bench
 from tapes.archive.base import Batch
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.verify import Mark, Report
+from tapes_cli.resume import Kept
 
 
 @pytest.fixture
@@ -191,6 +193,16 @@ def test_a_reader_that_crashes_is_damage_too(started: tuple[subprocess.Popen[byt
 
 
 @pytest.mark.slow
+def test_a_run_that_can_not_keep_its_place_goes_on_all_the_same(tmp_path: Path) -> None:
+    with LmdbArchive.open(tmp_path / "archive", create=True) as archive:
+        with pytest.raises(KeyboardInterrupt), Kept(tmp_path / "nowhere" / "verify.json").keeping(archive) as keep:
+            keep(Mark(), Report())
+            raise KeyboardInterrupt
+        (tmp_path / "verify.json").mkdir()  # can not be removed as a file
+        with Kept(tmp_path / "verify.json").keeping(archive) as keep:
+            keep(Mark(), Report())
+
+
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     b = Bench(tmp_path)
     b.home.mkdir(mode=0o700)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from archive.test_damage import change_pack, changed
 from support import Bench, bench
+from tapes.archive import destroy
 from tapes.archive.base import Batch, Draft
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.errors import ArchiveError, ArchiveFull, ArchiveInUse, UsageError
+from tapes.session.rows import summary_of
 from tapes_addons.simulators.agent import DIALECTS
+from tapes_cli.commands import forget
 from tapes_cli.commands.retention import judge
 from tapes_cli.keeping import Keeping
+from tapes_cli.main import tapes
 
 QUICK = {"first_ms": 5, "gap_ms": 1, "chars": 7}
 HIDDEN = "the-vault-code-is-four-nine-seven-one"
@@ -134,6 +142,16 @@ def test_retention_is_kept_and_applied_only_when_asked(tmp_path: Path) -> None:
         assert b.tapes("archive", "retention", "keep").stdout == b"keep\n"
 
 
+def test_an_agent_whose_command_line_went_with_its_prompt_is_still_named(tmp_path: Path) -> None:
+    with bench(tmp_path, SCRIPT) as b:
+        recorded(b, "one", "Begin with the cellar door, and then go on.")
+        before = b.rows("log")[0]
+        forgotten(b, "one:1")
+        after = b.rows("log")[0]
+        assert json.loads(b.tapes("cat", before["hash"]).stdout)["type"] == "withheld"
+        assert (after["agent"], after["agent_version"]) == (before["agent"], before["agent_version"]) == ("demo", "1.0")
+
+
 DAY = 86_400 * 10**9
 
 
@@ -180,3 +198,106 @@ def test_a_policy_that_cannot_be_read_collects_nothing(tmp_path: Path) -> None:
         (tmp_path / "retention.json").write_text(text)
         with pytest.raises(Exception, match="cannot be read"):
             Keeping.load(tmp_path)
+
+
+def test_a_damaged_session_stays_and_keeps_no_other_from_going(aged: LmdbArchive) -> None:
+    with aged as archive:
+        sessions = archive.sessions()
+        rows = {session: summary_of(archive, session).to_bytes() for session in sessions}
+        archive.commit(Batch(summaries=dict(rows)))  # so that no row has to look at a record
+        pos = archive.position(archive.session_record(sessions[1], 1)[0])
+        raw = archive.record_raw(archive.at(pos)[0])
+        change_pack(archive, pos, raw, changed(raw))
+    with LmdbArchive.open(aged.path) as archive:
+        judged = judge(archive, Keeping(10), time.time_ns())
+        assert "damaged" in next(each.stays for each in judged if each.session == sessions[1])
+        assert [sessions.index(each.session) for each in judged if not each.stays] == [0, 2, 4]
+
+
+def test_pins_that_are_set_at_the_same_time_all_hold(tmp_path: Path, aged: LmdbArchive) -> None:
+    with aged as archive:
+        sessions = [session.hex() for session in archive.sessions()]
+    b = Bench(tmp_path / "b")
+    b.home.mkdir(parents=True, mode=0o700)
+    aged.path.rename(b.home / "archive")
+    pinning = [subprocess.Popen(b.command("archive", "pin", session), env=b.env()) for session in sessions]
+    assert [process.wait(60) for process in pinning] == [0] * len(sessions)
+    assert {pin.hex() for pin in Keeping.load(b.home).pins} == set(sessions)
+
+
+def test_a_policy_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="cannot write"):
+        Keeping(7).save(tmp_path / "nowhere")
+
+
+@pytest.fixture
+def asked(aged: LmdbArchive, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], str]:
+    """Forgets the first session, after something has happened while the person was asked; what it was."""
+    aged.close()
+    monkeypatch.setenv("TAPES_HOME", str(aged.path.parent))
+    with LmdbArchive.open(aged.path) as archive:
+        first = archive.sessions()[0].hex()
+
+    def run(happens: Callable[[], object]) -> str:
+        monkeypatch.setattr(forget, "ask", lambda yes: happens())
+        tapes.main(["forget", first], standalone_mode=False)
+        return first
+
+    return run
+
+
+def tombs(path: Path) -> int:
+    with LmdbArchive.open(path) as archive:
+        return sum(record.type == "withheld" for _, _, record in archive.log())
+
+
+def test_what_was_recorded_while_somebody_was_asked_is_not_overlooked(
+    aged: LmdbArchive, asked: Callable[[Callable[[], object]], str]
+) -> None:
+    def record() -> None:
+        with LmdbArchive.open(aged.path) as archive:
+            archive.commit(Batch([Draft("note", {"kind": "k", "text": "said again"}, archive.sessions()[0])]))
+
+    with pytest.raises(ArchiveInUse, match="nothing was destroyed"):
+        asked(record)
+    assert tombs(aged.path) == 0
+    asked(lambda: None)
+    assert tombs(aged.path) == 3
+
+
+def test_a_pin_that_is_set_while_somebody_is_asked_holds(
+    aged: LmdbArchive, asked: Callable[[Callable[[], object]], str]
+) -> None:
+    def pin() -> None:
+        with LmdbArchive.open(aged.path) as archive:
+            Keeping(None, {archive.sessions()[0]}).save(aged.path.parent)
+
+    with pytest.raises(UsageError, match="pinned"):
+        asked(pin)
+    assert tombs(aged.path) == 0
+
+
+def test_where_there_is_no_room_to_destroy_it_is_said_that_it_is_only_written_down(
+    aged: LmdbArchive, asked: Callable[[Callable[[], object]], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> None:
+        raise ArchiveFull("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(destroy, "carry_out", full)
+        with pytest.raises(ArchiveFull, match="nothing is destroyed yet"):
+            asked(lambda: None)
+    assert tombs(aged.path) == 0
+    asked(lambda: None)
+    assert tombs(aged.path) == 2
+
+
+def test_a_session_with_a_damaged_record_is_destroyed_and_that_is_said(
+    aged: LmdbArchive, asked: Callable[[Callable[[], object]], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LmdbArchive.open(aged.path) as archive:
+        pos = archive.position(archive.session_record(archive.sessions()[0], 1)[0])
+        raw = archive.record_raw(archive.at(pos)[0])
+        change_pack(archive, pos, raw, changed(raw))
+    asked(lambda: None)
+    assert "destroyed: 1 records" in capsys.readouterr().out

@@ -33,14 +33,15 @@ _DAYS = re.compile(r"([1-9]\d{0,4})d", re.ASCII)
 @click.argument("policy", required=False)
 def retention(policy: str | None) -> None:
     """Show how long sessions are kept, or set it: 30d, or keep (the default). Nothing is collected by that: see gc."""
-    keeping = Keeping.load(home())
     if policy is not None:
         days = _DAYS.fullmatch(policy)
         if policy != "keep" and not days:
             raise UsageError(f"{policy!r} is no retention", hint="30d keeps sessions for 30 days, `keep` for ever")
-        keeping.days = int(days[1]) if days else None
-        with open_archive():  # there must be one: what is kept otherwise?
+        # There must be an archive: what is kept otherwise?
+        with open_archive(), Keeping.held(home()) as keeping:
+            keeping.days = int(days[1]) if days else None
             keeping.save(home())
+    keeping = Keeping.load(home())
     click.echo("keep" if keeping.days is None else f"{keeping.days}d")
     for pin in sorted(keeping.pins):
         click.echo(f"pinned: {pin.hex()}")
@@ -61,14 +62,14 @@ def unpin(ref: str) -> None:
 
 
 def _change(ref: str, *, pinned: bool) -> None:
-    keeping = Keeping.load(home())
     with open_archive() as archive:
         session = resolve(archive, ref).session
-    if pinned:
-        keeping.pins.add(session)
-    else:
-        keeping.pins.discard(session)
-    keeping.save(home())
+    with Keeping.held(home()) as keeping:
+        if pinned:
+            keeping.pins.add(session)
+        else:
+            keeping.pins.discard(session)
+        keeping.save(home())
     click.echo(f"session {session.short()} is {'pinned' if pinned else 'not pinned'}")
 
 
@@ -96,13 +97,14 @@ def gc(dry_run: bool, yes: bool) -> None:
         return
     with open_archive_for_writing() as writing:
         writing.alone()
+        change = writing.change()
         judged = judge(writing, keeping, time.time_ns())
         going = [_withholding(writing, each.session) for each in judged if not each.stays]
         _show(judged, keeping)
         said: list[Digest] = []
         if going:
             ask(yes)
-            said = decide(writing, [(each, "session") for each in going], f"retention {keeping.days}d")
+            said = decide(writing, [(each, "session") for each in going], f"retention {keeping.days}d", change)
     finish(said, [each.session for each in going])
 
 
@@ -130,11 +132,14 @@ def judge(archive: Archive, keeping: Keeping, now_ns: int) -> list[Judged]:
 
 def _each(archive: Archive, keeping: Keeping, before: int) -> Iterator[Judged]:
     for row in rows(archive, newest_first=False):
-        summary = row.summary
-        if not row.error and not _says_something(archive, row.session):
-            continue  # all of it is withheld
-        if row.error:
-            stays = f"it is damaged: {row.error}"
+        summary, damage = row.summary, row.error
+        try:
+            if not damage and not _says_something(archive, row.session):
+                continue  # all of it is withheld
+        except Damaged as error:  # its row is there, so nobody looked at its records before
+            damage = str(error)
+        if damage:
+            stays = f"it is damaged: {damage}"
         elif row.session in keeping.pins:
             stays = "it is pinned"
         elif not summary.closed:

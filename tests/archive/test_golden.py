@@ -15,13 +15,16 @@ from contract.archive_suite import is_sound
 from golden import make_archive, make_records
 from strategies import note
 from tapes.archive import dictionary, pack, squeeze, tables
+from tapes.archive.audit import numbers
 from tapes.archive.base import Batch
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.reading import object_digest
-from tapes.errors import FormatError
+from tapes.archive.verify import verify
+from tapes.errors import FormatError, Withheld
 from tapes.record.chain import check_link
 from tapes.record.digest import Digest, record_digest
 from tapes.record.kinds import BodyRef, Record, read_record, record_bytes
+from tapes.record.tomb import WITHHELD
 
 FOLDER = Path(make_records.__file__).parent
 GOLDEN: dict[str, Any] = json.loads((FOLDER / "records_1.json").read_text())
@@ -64,9 +67,9 @@ def test_old_compressed_bytes_are_read() -> None:
     assert data == b"a record, squeezed: " + b"exchange.open " * 9
 
 
-def golden_archive(home: Path, version: int) -> Path:
+def golden_archive(home: Path, version: int, what: str = "archive") -> Path:
     home.mkdir(mode=0o700)
-    packed = (FOLDER / f"archive_{version}.mdb.gz").read_bytes()
+    packed = (FOLDER / f"{what}_{version}.mdb.gz").read_bytes()
     (home / "data.mdb").write_bytes(gzip.decompress(packed))
     (home / "data.mdb").chmod(0o600)
     return home
@@ -74,7 +77,7 @@ def golden_archive(home: Path, version: int) -> Path:
 
 def test_every_version_there_ever_was_has_golden_files() -> None:
     versions = list(range(1, tables.VERSION + 1))
-    for pattern in ("archive_*.mdb.gz", "records_*.json"):
+    for pattern in ("archive_*.mdb.gz", "forgotten_*.mdb.gz", "records_*.json"):
         assert sorted(int(re.findall(r"\d+", path.name)[0]) for path in FOLDER.glob(pattern)) == versions
 
 
@@ -99,6 +102,33 @@ def test_an_old_archive_is_written_on(tmp_path: Path, version: int) -> None:
     with LmdbArchive.open(home) as archive:
         archive.commit(Batch([note(archive.names()["kept"])]))
         assert is_sound(archive) and archive.last() == 6
+
+
+@PAGES
+@pytest.mark.parametrize("version", range(1, tables.VERSION + 1))
+def test_an_old_archive_that_forgot_is_read_with_its_tombstones(tmp_path: Path, version: int) -> None:
+    home = golden_archive(tmp_path / "a", version, "forgotten")
+    with LmdbArchive.open(home) as archive:
+        frames = [archive._run(lambda txn, t, n=n: tables.read_frame(txn, t["pack"], n)) for n in numbers(archive._run)]
+        assert sum(pack.base(frame) == 0 for frame in frames) >= 3 and any(pack.base(frame) for frame in frames)
+        assert not any(make_archive.FORGOTTEN in archive._packed(n) for n in numbers(archive._run))
+        first, second = archive.sessions()
+        assert archive.names() == {"kept": first}
+        told = {
+            session: [record.seq for _, record in archive.session_records(session) if record.type == WITHHELD]
+            for session in (first, second)
+        }
+        assert told == {first: list(make_archive.SOME), second: [0, 1]}
+        assert [record.type for _, record in archive.session_records(second)][-1] == "redaction"
+        bodies = [BodyRef.of(archive.session_record(first, seq)[1].body["request"]) for seq in (1, 2, 3)]
+        assert [archive.body(ref) for ref in bodies[:2]] == make_archive.REQUESTS[:2]
+        with pytest.raises(Withheld):
+            archive.body(bodies[2])
+        report = verify(archive)
+        assert report.ok and not report.pending
+        assert sorted((gone.records, gone.bodies) for gone in report.withheld.values()) == [(2, 0), (3, 1)]
+        archive.commit(Batch([note(first)]))
+        assert is_sound(archive)
 
 
 @PAGES

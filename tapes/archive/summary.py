@@ -45,6 +45,10 @@ class Summary:
     redactions: int = 0
     egress: int = 0
     models: dict[str, int] = field(default_factory=dict)
+    commands: int = 0
+    commands_failed: int = 0
+    """Those that ended with another status than 0, or by a signal."""
+    commands_lost: int = 0
     closed: bool = False
     status: int | None = None
     signal: int | None = None
@@ -101,10 +105,12 @@ class Summary:
         if not isinstance(value, Mapping) or value.get("v") != VERSION:
             return None
         known: dict[str, Any] = {name: value[name] for name in _NAMES if name in value}
-        return Summary(**known) if len(known) == len(_NAMES) else None
+        return Summary(**known) if known.keys() >= _EARLY else None
 
 
 _NAMES = tuple(f.name for f in fields(Summary))
+_EARLY = frozenset(_NAMES) - {"commands", "commands_failed", "commands_lost"}
+"""Those of the first rows: who wrote a row without the others wrote no commands either."""
 
 
 def _opened(row: Summary, body: Mapping[str, Any]) -> None:
@@ -138,6 +144,10 @@ def _count(name: str) -> Callable[[Summary, Mapping[str, Any]], None]:
     return fold
 
 
+def _command_ended(row: Summary, body: Mapping[str, Any]) -> None:
+    row.commands_failed += bool(body["status"] or body["signal"])
+
+
 def _withheld(row: Summary, body: Mapping[str, Any]) -> None:
     if body["type"] == "session.open":
         row.agent = "withheld"
@@ -155,6 +165,9 @@ _FOLDS: dict[str, Callable[[Summary, Mapping[str, Any]], None]] = {
     "exchange.end": _exchange_ended,
     "tool.use": _count("tool_uses"),
     "tool.result": _count("tool_results"),
+    "command.start": _count("commands"),
+    "command.end": _command_ended,
+    "command.lost": _count("commands_lost"),
     "gap": _count("gaps"),
     "egress": _count("egress"),
     "session.close": _closed,

@@ -27,7 +27,15 @@ class Drafting:
 
     def draft(self, type_: str, at: Moment, body: dict[str, object], parents: Sequence[Digest | Draft] = ()) -> Draft:
         """Add a record to the batch."""
-        draft = Draft(
+        draft = self.unplaced(type_, at, body, parents)
+        self.batch.drafts.append(draft)
+        return draft
+
+    def unplaced(
+        self, type_: str, at: Moment, body: dict[str, object], parents: Sequence[Digest | Draft] = ()
+    ) -> Draft:
+        """A record that is in no batch yet."""
+        return Draft(
             type=type_,
             body=body,
             session=self.session,
@@ -35,14 +43,17 @@ class Drafting:
             wall_ns=at.wall_ns,
             mono_ns=at.mono_ns,
         )
-        self.batch.drafts.append(draft)
-        return draft
 
     def stored(self, redacted: bytes) -> dict[str, object]:
         """The reference to a body that has been redacted; its pieces go with the batch."""
         cut = cut_once(redacted)
         self.batch.objects.update(cut.objects)
         return cut.ref.to_value()
+
+    def clean_bytes(self, value: bytes, where: str, spans: Spans) -> bytes:
+        redacted = self.redactor.redact(value)
+        spans += [[where, span.offset, span.length, span.rule] for span in redacted.spans]
+        return redacted.data
 
     def clean(self, value: str, where: str, spans: Spans) -> str:
         redacted = self.redactor.redact(value.encode("utf-8", "surrogateescape"))

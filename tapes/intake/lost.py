@@ -7,7 +7,9 @@ import time
 from dataclasses import dataclass, field
 
 from tapes.archive.base import Batch
+from tapes.wire.command import CommandExec, CommandOutput, CommandRefined, CommandStarted
 from tapes.wire.exchange import Answered, Arrived, Finished, Happening, Opened, SocketMessage
+from tapes.wire.terminal import TerminalInput, TerminalOutput
 
 ITEM_OVERHEAD = 200
 
@@ -17,7 +19,12 @@ def weight(happening: Happening) -> int:
     match happening:
         case Opened():
             return len(happening.body) + ITEM_OVERHEAD
-        case Arrived() | SocketMessage():
+        case CommandStarted():
+            words = sum(map(len, happening.argv)) + sum(len(k) + len(v) for k, v in happening.environ)
+            return words + ITEM_OVERHEAD
+        case CommandExec() | CommandRefined():
+            return sum(map(len, happening.argv)) + ITEM_OVERHEAD
+        case Arrived() | SocketMessage() | CommandOutput() | TerminalOutput() | TerminalInput():
             return len(happening.data) + ITEM_OVERHEAD
         case _:
             return ITEM_OVERHEAD
@@ -61,10 +68,10 @@ class Lost:
             gaps = [draft.body for draft in batch.drafts if draft.type == "gap"]
             self._count.items += len(batch.drafts) - len(gaps)
             for gap in gaps:  # what it would have said has still to be said
-                self._count.opened += gap["exchanges"]
-                self._count.items += gap["items"]
-                self._count.bytes += gap["bytes"]
-                self._count.since_ns = min(self._count.since_ns, gap["since_ns"])
+                self._count.opened += gap.get("exchanges", 0)
+                self._count.items += gap.get("items", gap.get("frames", 0) + gap.get("commands", 0))
+                self._count.bytes += gap.get("bytes", 0)
+                self._count.since_ns = min(self._count.since_ns, gap.get("since_ns", self._count.since_ns))
             opened = sum(draft.type == "exchange.open" for draft in batch.drafts)
             self._count.opened += opened
             self.exchanges += opened

@@ -7,48 +7,19 @@ So what a kill can cost is the last second of a stream and whatever passed while
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tapes import __version__
 from tapes.archive.base import Archive, Batch, Draft
 from tapes.archive.cut import cut_once
 from tapes.archive.summary import Summary
+from tapes.intake import variables
 from tapes.intake.linker import Linker
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.wire.exchange import Moment
 from tapes.wire.redact import Redactor
-
-SHOWN_VARIABLES = frozenset(
-    [
-        "SHELL",
-        "TERM",
-        "LANG",
-        "LC_ALL",
-        "TZ",
-        "USER",
-        "LOGNAME",
-        "HOME",
-        "PWD",
-        "PATH",
-        "VIRTUAL_ENV",
-        "CONDA_DEFAULT_ENV",
-        "NODE_ENV",
-        "CI",
-        "GITHUB_ACTIONS",
-        "AWS_PROFILE",
-        "AWS_REGION",
-        "AWS_DEFAULT_REGION",
-        "KUBECONFIG",
-        "GOOGLE_CLOUD_PROJECT",
-        "CLOUDSDK_CORE_PROJECT",
-        "DOCKER_HOST",
-        "SSH_CONNECTION",
-        "TMUX",
-    ]
-)
-"""Variables whose values are kept (redacted): they say where one is working. Of all others only the name is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +55,7 @@ def opening(facts: Facts, redactor: Redactor) -> Draft:
         spans.extend([where, span.offset, span.length, span.rule] for span in redacted.spans)
         return redacted.data
 
-    environ = sorted(facts.environ.items())
+    environ = facts.environ.items()
     body: dict[str, object] = {
         "agent": facts.agent,
         "argv": [clean(word, f"argv:{n}") for n, word in enumerate(facts.argv)],
@@ -95,11 +66,9 @@ def opening(facts: Facts, redactor: Redactor) -> Draft:
         "participant": {"kind": "agent", "name": facts.agent, "user": facts.user},
         "host": facts.host,
         "environment": [
-            [name, clean(value, f"environment:{name.decode('latin-1')}")]
-            for name, value in environ
-            if name.decode("latin-1") in SHOWN_VARIABLES
+            [name, clean(value, f"environment:{name.decode('latin-1')}")] for name, value in variables.shown(environ)
         ],
-        "variables": [name for name, _ in environ if name.decode("latin-1") not in SHOWN_VARIABLES],
+        "variables": variables.names(environ),
     }
     for key, value in (
         ("label", facts.label),
@@ -141,12 +110,19 @@ class _Left:
     parts: list[tuple[Digest, Record]] = field(default_factory=list)
 
 
-def adopt(archive: Archive, session: Digest, lost_since_ns: int) -> tuple[Summary, Linker]:
-    """Take over a session: end its open exchanges, note the gap, and know its tool events again."""
+def adopt(
+    archive: Archive,
+    session: Digest,
+    lost_since_ns: int,
+    see: Callable[[Digest, Record], None] = lambda digest, record: None,
+) -> tuple[Summary, Linker]:
+    """Take over a session: end its open exchanges, note the gap, and know its tool events again. `see` is shown each
+    record, for what goes on."""
     summary, linker = Summary(), Linker()
     left: dict[Digest, _Left] = {}
     for digest, record in archive.session_records(session):
         summary.fold(record.type, record.body, record.wall_ns)
+        see(digest, record)
         if record.type == "exchange.open":
             left[digest] = _Left(digest)
         elif record.type == "exchange.part" and record.parents[0] in left:

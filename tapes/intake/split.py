@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tapes.archive.base import Batch, Draft
+from tapes.archive.base import Archive, Batch, Draft
 from tapes.intake.answer import Answer
+from tapes.intake.commands import Commands, Surroundings
 from tapes.intake.connections import Connections
 from tapes.intake.drafting import Drafting, Spans, header, text, wire_facts
 from tapes.intake.lanes import Lanes
+from tapes.intake.left import Left
+from tapes.intake.terminal import Terminal
 from tapes.record.digest import Digest
 from tapes.wire import encoding
 from tapes.wire.exchange import (
@@ -34,7 +37,16 @@ from tapes.wire.exchange import (
     SocketMessage,
 )
 from tapes.wire.redact import Redactor
+from tapes.wire.terminal import (
+    TerminalClosed,
+    TerminalInput,
+    TerminalMissed,
+    TerminalOpened,
+    TerminalOutput,
+    TerminalResized,
+)
 
+NOWHERE = Surroundings()
 MOST_PATHS, OTHER_PATHS = 500, "other paths"
 """Paths that are counted one by one: some hold an id each, and a standing proxy lives long."""
 
@@ -55,7 +67,7 @@ class Written:
 class Splitter:
     """Turns the happenings of one session into batches, which the writer takes."""
 
-    def __init__(self, session: Digest | Draft, redactor: Redactor) -> None:
+    def __init__(self, session: Digest | Draft, redactor: Redactor, surroundings: Surroundings = NOWHERE) -> None:
         self.session = session
         self.redactor = redactor
         self.passed_by: dict[str, int] = {}
@@ -64,6 +76,16 @@ class Splitter:
         self._live: dict[str, Answer] = {}
         self._connections = Connections(self._drafting)
         self._lanes = Lanes(redactor)
+        self.commands = Commands(self._drafting, surroundings)
+        self._terminal = Terminal(self._drafting)
+
+    def go_on(self, left: Left, archive: Archive) -> None:
+        """Know what another capture process left open."""
+        for command in left.commands(archive):
+            self.commands.know(command)
+        if left.terminal is not None:
+            body = left.terminal.body
+            self._terminal.go_on(body["n"] + 1, body["columns"], body["rows"])
 
     def forget(self) -> None:
         """A batch was lost: what later bodies share with it must be given to the archive again."""
@@ -72,12 +94,12 @@ class Splitter:
     @property
     def live(self) -> bool:
         """Is there something that falls due by time?"""
-        return bool(self._live) or self._connections.live
+        return bool(self._live) or self._connections.live or self.commands.live or self._terminal.live
 
     @property
     def busy(self) -> bool:
-        """Has an exchange begun and not ended, or a WebSocket?"""
-        return bool(self._live or self._connections)
+        """Has an exchange begun and not ended, or a WebSocket, or a command?"""
+        return bool(self._live or self._connections or self.commands)
 
     def take(self, happening: Happening) -> None:
         """Take one happening in. Those of an exchange MUST come in order; strangers' pieces are ignored."""
@@ -101,6 +123,17 @@ class Splitter:
                 if where not in self.passed_by and len(self.passed_by) >= MOST_PATHS:
                     where = OTHER_PATHS
                 self.passed_by[where] = self.passed_by.get(where, 0) + 1
+            case (
+                TerminalOpened()
+                | TerminalOutput()
+                | TerminalInput()
+                | TerminalResized()
+                | TerminalMissed()
+                | TerminalClosed()
+            ):
+                self._terminal.take(happening)
+            case _:
+                self.commands.take(happening)
 
     def take_batch(self) -> tuple[Batch, list[Written]]:
         """What has gathered, for one commit; the splitter starts a new batch."""
@@ -117,16 +150,20 @@ class Splitter:
         return self._drafting.draft(type_, at, body, parents)
 
     def write_due(self, now_ns: int) -> None:
-        """Draft what has waited long enough of every response and connection (`now_ns`: monotonic)."""
+        """Draft what has waited long enough of every response, connection and command (`now_ns`: monotonic)."""
         for answer in self._live.values():
             answer.write_due(now_ns)
         self._connections.write_due(now_ns)
+        self.commands.write_due(now_ns)
+        self._terminal.write_due(now_ns)
 
     def end_live(self, at: Moment, ended: Ended = "client_gone", why: str = "the agent exited") -> None:
         """The run is over: whatever has no end gets one, by default as if the agent had hung up."""
         if ended != "client_gone":
             for key in list(self._live):
                 self._finish(Finished(key, at, ended, why))
+        self.commands.end_all(at, "the run ended before it did" if ended == "client_gone" else why)
+        self._terminal.end(at)
         for closed in self._connections.end_all(at, why):
             self._socket(closed)
         for key in list(self._live):

@@ -19,6 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from tapes.archive.base import Archive, Batch, Draft
 from tapes.archive.summary import Summary
@@ -27,6 +28,15 @@ from tapes.intake import events
 from tapes.intake.lost import Lost, weight
 from tapes.intake.recording import LAUNCH, Recording, Who
 from tapes.intake.split import Written
+from tapes.wire.command import (
+    CommandClosed,
+    CommandEnded,
+    CommandExec,
+    CommandLost,
+    CommandOutput,
+    CommandRefined,
+    CommandStarted,
+)
 from tapes.wire.exchange import Finished, Happening, Moment, SocketGap, SocketMessage
 
 QUEUE_BYTES = 256 * 1024 * 1024
@@ -78,6 +88,8 @@ class Writer:
         self._refused: set[str] = set()
         self._holed: set[str] = set()
         """WebSockets of which a message was refused: the next one that is taken comes behind a hole."""
+        self._dropped: dict[str, int] = {}
+        """By command, bytes of its output that were refused."""
         self._lost: dict[Who, Lost] = {}
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
@@ -112,6 +124,9 @@ class Writer:
         size = weight(happening)
         with self._wake:
             key = getattr(happening, "key", "")
+            if isinstance(happening, CommandEnded | CommandLost | CommandClosed):
+                self._append(self._with_dropped(happening), who)
+                return True
             if key in self._refused or (self._queued + size > self._queue_bytes and self._queued):
                 self._refuse(happening, key, who)
                 return False
@@ -128,13 +143,22 @@ class Writer:
         if self._asleep or self._queued > self._much:
             self._news.notify()
 
+    def _with_dropped(self, happening: CommandEnded | CommandLost | CommandClosed) -> Happening:
+        """How a command ended is small and always fits; and it says what of the output did not."""
+        dropped = self._dropped.pop(happening.key, 0)
+        if dropped and not isinstance(happening, CommandLost):
+            return replace(happening, dropped=happening.dropped + dropped)
+        return happening
+
     def _refuse(self, happening: Happening, key: str, who: Who) -> None:
         reason = self._failing or "the archive is slower than the traffic"
         self._lost.setdefault(who, Lost()).happening(happening, reason)
         self._losses += 1
-        if isinstance(happening, SocketMessage):
+        if isinstance(happening, CommandOutput):
+            self._dropped[key] = self._dropped.get(key, 0) + len(happening.data)
+        elif isinstance(happening, SocketMessage):
             self._holed.add(key)
-        elif key:
+        elif key and not isinstance(happening, CommandStarted | CommandRefined | CommandExec):
             self._refused.add(key)
         if isinstance(happening, Finished):
             # Its end is small and always fits: an exchange that was cut short by us must say so.

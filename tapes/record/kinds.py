@@ -27,6 +27,7 @@ TYPES = (
     "tool.result",
     "command.start",
     "command.output",
+    "command.exec",
     "command.end",
     "command.lost",
     "join",
@@ -49,6 +50,9 @@ OUTCOMES = (
     "capture_lost",
 )
 SCHEMES = ("plain",)
+LEVELS = ("supervisor", "trap", "prompt")
+STREAMS = ("o", "e", "m")
+METHODS = ("env", "traceparent", "plugin", "pgid", "hook", "text")
 
 _FIELDS = ("v", "type", "seq", "parents", "writer", "wall_ns", "mono_ns", "boot", "nonce", "body")
 _CHAIN_FIELDS = ("session", "prev")
@@ -219,12 +223,60 @@ def _is_body(value: object) -> bool:
     return value is None or BodyRef.match(value) is not None
 
 
+def _is_a_body(value: object) -> bool:
+    return BodyRef.match(value) is not None
+
+
 def _is_status(value: object) -> bool:
     return value is None or _is_int(value)
 
 
 def _is_runs(value: object) -> bool:
     return isinstance(value, list | tuple) and all(_is_ints(run) and len(run) == 2 for run in value)
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_pieces(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(row, list | tuple)
+        and len(row) == 3
+        and _is_count(row[0])
+        and row[1] in STREAMS
+        and _is_count(row[2])
+        for row in value
+    )
+
+
+def _is_execs(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(row, list | tuple)
+        and len(row) == 5
+        and all(map(_is_count, row[:3]))
+        and _is_byte_strings(row[3])
+        and _is_bytes(row[4])
+        for row in value
+    )
+
+
+def _is_events(value: object) -> bool:
+    """Lengths of bytes shown and typed, new sizes, losses. Kinds that a newer writer adds hold no bytes of the data."""
+    sizes = {"o": 3, "i": 3, "x": 3, "r": 4}
+    return isinstance(value, list | tuple) and all(
+        isinstance(row, list | tuple)
+        and len(row) >= 2
+        and _is_count(row[0])
+        and _is_text(row[1])
+        and len(row) == sizes.get(row[1], len(row))
+        and (row[1] not in sizes or all(map(_is_count, row[2:])))
+        for row in value
+    )
 
 
 type _Checks = Mapping[str, Callable[[Any], bool]]
@@ -269,6 +321,28 @@ _REQUIRED: Mapping[str, _Checks] = {
     },
     "tool.use": {"id": _is_text, "name": _is_text},
     "tool.result": {"id": _is_text},
+    "command.start": {
+        "id": _is_id16,
+        "participant": _is_table,
+        "level": lambda value: value in LEVELS,
+        "shell": _is_text,
+        "argv": _is_byte_strings,
+        "line": _is_bytes,
+        "cwd": _is_bytes,
+        "tty": _is_bool,
+    },
+    "command.output": {"n": _is_count, "data": _is_a_body, "pieces": _is_pieces},
+    "command.exec": {"execs": _is_execs},
+    "command.end": {"status": _is_status, "signal": _is_status},
+    "command.lost": {"reason": _is_text},
+    "join": {"tool": _is_text, "method": lambda value: value in METHODS, "exact": _is_bool},
+    "terminal": {
+        "n": _is_count,
+        "columns": _is_count,
+        "rows": _is_count,
+        "data": _is_body,
+        "events": _is_events,
+    },
     "gap": {"reason": _is_text},
     "redaction": {
         "who": _is_text,

@@ -11,7 +11,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tapes.wire.command import CommandHappening
+    from tapes.wire.terminal import TerminalHappening
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Header fields in wire order, names as sent."""
@@ -148,4 +152,7 @@ class PassedBy:
     bytes_up: int = field(default=0)
 
 
-Happening = Opened | Answered | Arrived | Finished | SocketMessage | SocketGap | SocketClosed | Egress | PassedBy
+type ProxyHappening = (
+    Opened | Answered | Arrived | Finished | SocketMessage | SocketGap | SocketClosed | Egress | PassedBy
+)
+type Happening = ProxyHappening | CommandHappening | TerminalHappening

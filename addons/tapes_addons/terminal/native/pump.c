@@ -1,0 +1,231 @@
+/* The pump: passes output on to the agent at once, and reports it as well as it can.
+ *
+ * It outlives the command while background jobs hold its output, as they would have held the agent's own. When the
+ * waiter dies without a word, it was SIGKILL: everything else the waiter catches or passes on to itself.
+ */
+#include "tapes-sh.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FOLLOW_MS 50 /* how often a file is read along */
+#define WATCH_MS 20
+#define HELD_NS 1000000000ull /* how often to look who writes to a file after the command's end */
+
+struct pumping {
+    struct report *report;
+    struct stream *streams;
+    int from_waiter, to_waiter, listener;
+    pid_t waiter, child, stopped;
+    uint64_t began, ended_at, asked_at, over_at;
+    struct message end;
+    int has_ended, told_end, told_open, told_waiter;
+};
+
+static void tell_waiter(struct pumping *p, char what) {
+    if (p->to_waiter >= 0 && write(p->to_waiter, &what, 1) < 0) {
+        close(p->to_waiter);
+        p->to_waiter = -1;
+    }
+}
+
+static void heard(struct pumping *p, const struct message *m) {
+    if (m->what == 's') {
+        p->stopped = m->child;
+        return;
+    }
+    if (m->what == 'x') _exit(0); /* nothing was reported yet: no reader will miss it */
+    p->end = *m;
+    p->has_ended = 1;
+    p->ended_at = mono_now();
+    for (int i = 0; i < 2; i++) stream_count_owed(&p->streams[i]);
+}
+
+static void listen_to_waiter(struct pumping *p) {
+    struct message m;
+    ssize_t n = read(p->from_waiter, &m, sizeof m);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n == (ssize_t)sizeof m) {
+        heard(p, &m);
+        return;
+    }
+    close(p->from_waiter);
+    p->from_waiter = -1;
+    p->stopped = 0;
+    if (p->has_ended) return;
+    m = (struct message){.what = 'e', .status = SIGKILL, .mono = mono_now(), .wall = wall_now()};
+    heard(p, &m);
+}
+
+static void report_end(struct pumping *p, int open) {
+    const struct message *m = &p->end;
+    unsigned char body[57];
+    uint64_t micros = 1000000;
+    put32(body, WIFEXITED(m->status) ? (uint32_t)WEXITSTATUS(m->status) : UINT32_MAX);
+    put32(body + 4, WIFSIGNALED(m->status) ? (uint32_t)WTERMSIG(m->status) : 0);
+    put64(body + 8, m->mono - p->began);
+    put64(body + 16, (uint64_t)m->usage.ru_utime.tv_sec * micros + (uint64_t)m->usage.ru_utime.tv_usec);
+    put64(body + 24, (uint64_t)m->usage.ru_stime.tv_sec * micros + (uint64_t)m->usage.ru_stime.tv_usec);
+#ifdef __APPLE__
+    put64(body + 32, (uint64_t)m->usage.ru_maxrss / 1024);
+#else
+    put64(body + 32, (uint64_t)m->usage.ru_maxrss);
+#endif
+    put64(body + 40, p->report->dropped);
+    body[48] = (unsigned char)open;
+    put64(body + 49, m->wall);
+    report_fixed(p->report, 'E', body, sizeof body);
+    p->told_end = 1;
+    p->told_open = open;
+}
+
+static int any_open(struct pumping *p) {
+    int open = 0;
+    for (int i = 0; i < 2; i++) {
+        struct stream *s = &p->streams[i];
+        if (s->kind == FOLLOWED && !stream_is_held(s, p->end.child)) {
+            stream_follow(s, p->report);
+            stream_close(s);
+        }
+        open |= s->kind != NOTHING;
+    }
+    return open;
+}
+
+static void report_counts(struct pumping *p) {
+    unsigned char body[16];
+    if (!p->report->lost_frames) return;
+    put64(body, p->report->lost_frames);
+    put64(body + 8, 0);
+    p->report->lost_frames = 0;
+    report_fixed(p->report, 'L', body, sizeof body);
+}
+
+/* After the command's end, in order: its output to the agent, our reports or their time, the waiter may go. */
+static void end_game(struct pumping *p) {
+    struct stream *s = p->streams;
+    if (!p->has_ended || (!p->told_end && (s[0].owed || s[1].owed))) return;
+    if (!p->told_end) {
+        for (int i = 0; i < 2; i++) stream_follow(&s[i], p->report);
+        report_counts(p);
+        report_end(p, any_open(p));
+        p->asked_at = mono_now();
+        report_flush(p->report);
+    }
+    int late = mono_now() - p->ended_at > BUDGET_NS;
+    if (!p->told_waiter && late && p->report->ended) {
+        /* In a sandbox we die with the waiter: how it ended matters more than the rest of what it wrote. */
+        report_end_first(p->report);
+        p->told_open = 1;
+        report_flush(p->report);
+    }
+    if (!p->told_waiter && (late || report_idle(p->report))) {
+        tell_waiter(p, 'd');
+        p->told_waiter = 1;
+    }
+}
+
+static int is_over(struct pumping *p) {
+    if (!p->told_waiter) return 0;
+    if (p->streams[0].kind == FOLLOWED || p->streams[1].kind == FOLLOWED) {
+        if (mono_now() - p->asked_at < HELD_NS) return 0;
+        p->asked_at = mono_now();
+        any_open(p);
+    }
+    if (p->streams[0].kind != NOTHING || p->streams[1].kind != NOTHING) return 0;
+    if (!p->over_at) {
+        unsigned char body[8];
+        put64(body, p->report->dropped);
+        report_counts(p);
+        if (p->told_open) report_fixed(p->report, 'C', body, sizeof body);
+        report_flush(p->report);
+        p->over_at = mono_now();
+    }
+    return report_idle(p->report) || mono_now() - p->over_at > LINGER_NS;
+}
+
+/* A stopped waiter can not see that somebody continued its child alone. */
+static void watch_stopped(struct pumping *p) {
+#ifdef __linux__
+    char path[40], text[512], *mark;
+    snprintf(path, sizeof path, "/proc/%d/stat", p->stopped);
+    FILE *file = fopen(path, "re");
+    size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file) fclose(file);
+    text[n] = 0;
+    mark = strrchr(text, ')');
+    if (mark && (mark[2] == 'T' || mark[2] == 't')) return;
+#endif
+    p->stopped = 0;
+    kill(p->waiter, SIGCONT);
+}
+
+static int wait_ms(struct pumping *p) {
+    if (p->stopped) return WATCH_MS;
+    if (p->has_ended && !p->told_waiter) return 10;
+    if (p->streams[0].kind == FOLLOWED || p->streams[1].kind == FOLLOWED) return p->has_ended ? 250 : FOLLOW_MS;
+    return p->over_at ? 1000 : -1;
+}
+
+void pump(struct report *r, struct stream s[2], const struct line *line, pid_t waiter, uint64_t began, int deep) {
+    struct pumping p = {.report = r, .streams = s, .from_waiter = line->to_pump[0], .to_waiter = line->to_waiter[1],
+                        .listener = -1, .waiter = waiter, .began = began};
+    int keep[] = {r->fifo, s[0].in, s[0].out, s[1].in, s[1].out, p.from_waiter, p.to_waiter, deep};
+    signal(SIGPIPE, SIG_IGN);
+    if (chdir("/") < 0) { /* then some directory stays busy: no reason to stop */
+    }
+    keep_only(keep, 8);
+    if (deep >= 0) p.listener = deep_receive(deep);
+    while (!is_over(&p)) {
+        struct pollfd fds[7];
+        int count = 0, alive[2];
+        report_flush(r);
+        for (int i = 0; i < 2; i++) {
+            alive[i] = s[i].kind;
+            if (s[i].kind != PASSED) continue;
+            fds[count++] = (struct pollfd){s[i].in, s[i].held ? 0 : POLLIN, 0};
+            /* Without a wish this still tells that the agent has hung up. */
+            fds[count++] = (struct pollfd){s[i].out, s[i].held ? POLLOUT : 0, 0};
+        }
+        int outputs = count;
+        if (p.from_waiter >= 0) fds[count++] = (struct pollfd){p.from_waiter, POLLIN, 0};
+        if (p.listener >= 0) fds[count++] = (struct pollfd){p.listener, POLLIN, 0};
+        if (r->fifo >= 0) fds[count++] = (struct pollfd){r->fifo, r->head ? POLLOUT : 0, 0};
+        poll(fds, (nfds_t)count, wait_ms(&p));
+        for (int i = 0, at = 0; i < 2 && at < outputs; i++) {
+            if (alive[i] != PASSED) continue;
+            int hung_up = fds[at + 1].revents & (POLLERR | POLLHUP | POLLNVAL);
+            if (fds[at].revents || fds[at + 1].revents & POLLOUT) stream_pass(&s[i], r);
+            else if (hung_up) stream_close(&s[i]);
+            at += 2;
+        }
+        for (int i = 0; i < 2; i++) {
+            if (s[i].kind == FOLLOWED && !p.has_ended) stream_follow(&s[i], r);
+            if (alive[i] == PASSED && s[i].kind == NOTHING) tell_waiter(&p, (char)('0' + i));
+        }
+        for (int i = outputs; i < count; i++) {
+            if (!fds[i].revents) continue;
+            if (fds[i].fd == p.from_waiter) listen_to_waiter(&p);
+            else if (fds[i].fd == p.listener) {
+                if (fds[i].revents & POLLIN) deep_serve(p.listener, r);
+                else close(p.listener), p.listener = -1;
+            } else if (fds[i].fd == r->fifo && fds[i].revents & POLLERR && !r->head) {
+                close(r->fifo); /* no reader, and none will come */
+                r->fifo = -1;
+            }
+        }
+        if (p.has_ended) {
+            for (int i = 0; i < 2; i++)
+                if (s[i].kind == FOLLOWED && p.told_end) stream_follow(&s[i], r);
+            end_game(&p);
+        }
+        if (p.stopped) watch_stopped(&p);
+    }
+    _exit(0);
+}

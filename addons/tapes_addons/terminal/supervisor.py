@@ -1,0 +1,92 @@
+"""The native supervisor `tapes-sh`: where it is, whether it runs here, and how it is built by hand.
+
+    python -m tapes_addons.terminal.supervisor [--build]
+
+Without it commands are witnessed by a trap in the shell itself: start and end, no output.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+SOURCES = Path(__file__).parent / "native"
+PROGRAM = SOURCES / "tapes-sh"
+COMPILERS = ("cc", "gcc", "clang")
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Force:
+    """The level of the witness that is in force."""
+
+    level: Literal["supervisor", "trap"]
+    program: str
+    """Path of tapes-sh; "" without it."""
+    why: str
+    """Why it is not the supervisor; "" when it is."""
+
+
+@cache
+def force() -> Force:
+    """Which level is in force on this machine. Starts the program once to be sure of it."""
+    if not PROGRAM.is_file():
+        return Force("trap", "", "tapes-sh is not built: python -m tapes_addons.terminal.supervisor --build")
+    try:
+        done = subprocess.run([PROGRAM, "version"], capture_output=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Force("trap", "", f"{PROGRAM} does not run here: {error}")
+    if done.stdout != b"tapes-sh 1\n":
+        return Force("trap", "", f"{PROGRAM} is of another version: build it again")
+    return Force("supervisor", str(PROGRAM), "")
+
+
+def level() -> tuple[Literal["supervisor", "trap"], str]:
+    """For `tapes doctor`: the level in force, and why it is not the better one."""
+    in_force = force()
+    return in_force.level, in_force.why
+
+
+def build(sources: Path = SOURCES, program: Path = PROGRAM) -> str:
+    """Compile tapes-sh: "" when that worked, else what stood in the way. An older program is replaced whole or not."""
+    compiler = os.environ.get("CC") or next((name for name in COMPILERS if shutil.which(name)), "")
+    if not compiler:
+        return "there is no C compiler here (cc, gcc or clang)"
+    said = ""
+    with tempfile.TemporaryDirectory(dir=program.parent) as folder:
+        made = Path(folder) / program.name
+        # Static starts faster and runs in a sandbox or container that has other libraries; not every system can.
+        for how in (["-static", "-s"], ["-s"], []):
+            words = [*compiler.split(), "-std=gnu11", "-O2", *how, "-o", str(made), *map(str, sorted(sources.glob("*.c")))]
+            try:
+                done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=_SECONDS)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                return str(error)
+            if done.returncode == 0:
+                made.replace(program)
+                return ""
+            said = done.stderr.strip() or f"{compiler} exited with {done.returncode}"
+    return said
+
+
+def main() -> int:
+    if sys.argv[1:] not in ([], ["--build"]):
+        sys.stderr.write("usage: python -m tapes_addons.terminal.supervisor [--build]\n")
+        return 2
+    trouble = build() if sys.argv[1:] else ""
+    in_force = force()
+    sys.stdout.write(f"{in_force.level} {in_force.program}\n" if not trouble else "")
+    if trouble or in_force.why:
+        sys.stderr.write(f"{trouble or in_force.why}\n")
+    return int(bool(trouble))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

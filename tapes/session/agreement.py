@@ -1,0 +1,146 @@
+"""Does what was told agree with what was produced? Pure, and slow to accuse.
+
+Between a program's output and the model stand an agent's decoder, its taste (colours stripped, ends trimmed, streams
+put one behind the other, a middle left out), and our own redaction, which may know a secret on one side and not yet on
+the other. None of that is a difference. So texts are first brought to what all of them leave alone; holes (a marker of
+ours, a byte that was no text) stand for anything; and where it can not be told whether something else would have been
+fair (a cursor that moves, a part left out), only a text of which most was never produced is called different.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from tapes.wire.redact.shapes import MARKER
+
+type Pieces = Sequence[tuple[str, bytes]]
+"""Output as it came: stream (`o`, `e`, `m`) and bytes."""
+type Agreement = Literal["same", "differs", "unknown"]
+
+HOLE = "\ufffd"
+SAMPLE = 200
+"""Lines looked for from either end of a text of which a part was left out."""
+EDGE = 32
+"""So many characters of a line's beginning or end are enough to know it again: agents cut long lines."""
+MIXED_MAX = 1_000_000
+"""Characters of two streams that are unpicked; beyond that nobody can tell."""
+WAYS = 256
+"""As many ways of unpicking two streams are followed at once; it is more only where they are much alike."""
+
+_MARKER = re.compile(MARKER.pattern.decode())
+_HOLES = re.compile(f"{HOLE}+")
+_ESCAPES = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC: titles, links
+    r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # DCS and other strings
+    r"|\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    r"|\x1b[ -/]*[0-~]"
+)
+_MOVES = re.compile(r"\r(?!\n|\r*\n)|[\x08\x0b\x0c]|\x1b\[[0-?]*[ -/]*[@-ln-~]|\x1b[78DEHMc]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_SPACE = re.compile(r"\s+")
+
+
+def same_line(asked: str, ran: str) -> bool:
+    """Is it one command line? Blanks around it, line ends and holes are no difference."""
+    return _fits(_command(asked), _command(ran))
+
+
+def _command(line: str) -> str:
+    return _with_holes("\n".join(line.replace("\r\n", "\n").split("\n"))).strip()
+
+
+def same_output(told: str, produced: Pieces, *, partial: bool = False) -> Agreement:
+    """`partial`: some of it was left out, or more came than the agent waited for."""
+    streams = {name: _text(b"".join(data for stream, data in produced if stream == name)) for name in "oem"}
+    orders = [_text(b"".join(data for _, data in produced))]
+    mixed = bool(streams["o"] and streams["e"])
+    if mixed:
+        orders += ["\n".join((streams[a], streams[b], streams["m"])) for a, b in ("oe", "eo")]
+    want = _plain(told)
+    if any(_fits(want, _plain(order)) for order in orders):
+        return "same"
+    got = _plain(orders[0])
+    if partial or HOLE in want or HOLE in got or _moves(told, orders[0]):
+        return _mostly(want, got)
+    if not mixed:
+        return "differs"
+    unpicked = None if streams["m"] else _unpicks(want, streams["o"], streams["e"])
+    return "unknown" if unpicked is None else "same" if unpicked else "differs"
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _with_holes(text: str) -> str:
+    return _HOLES.sub(HOLE, _MARKER.sub(HOLE, text))
+
+
+def _plain(text: str) -> str:
+    """What every agent leaves alone: no escapes, no controls, no blanks at the ends of lines, no empty lines."""
+    text = _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+    lines = (line.rstrip() for line in _with_holes(text).split("\n"))
+    return "\n".join(line for line in lines if line).strip()
+
+
+def _moves(*texts: str) -> bool:
+    """Is there anything by which a screen shows other text than was sent?"""
+    return any(_MOVES.search(text) for text in texts)
+
+
+def _fits(one: str, other: str) -> bool:
+    """Are they the same, but for holes in either?"""
+    return one == other or (HOLE in one and _glob(one, other)) or (HOLE in other and _glob(other, one))
+
+
+def _glob(pattern: str, text: str) -> bool:
+    first, *middle = pattern.split(HOLE)
+    last = middle.pop()
+    if len(first) + len(last) > len(text) or not (text.startswith(first) and text.endswith(last)):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for part in middle:
+        at = text.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
+
+
+def _unpicks(want: str, one: str, other: str) -> bool | None:
+    """Can `want` be taken apart into the two streams? Pipes have no order between them, and agents put line ends
+    between the parts, so blanks are left out of it. None: not found out."""
+    want, one, other = (_SPACE.sub("", _plain(text)) for text in (want, one, other))
+    if len(want) != len(one) + len(other):
+        return False
+    if len(want) > MIXED_MAX:
+        return None
+    reached = {0}
+    """How much of `one` may have been used up."""
+    for done, char in enumerate(want):
+        reached = {n + 1 for n in reached if one[n : n + 1] == char} | {
+            n for n in reached if other[done - n : done - n + 1] == char
+        }
+        if not reached:
+            return False
+        if len(reached) > WAYS:
+            return None
+    return True
+
+
+def _mostly(want: str, produced: str) -> Agreement:
+    """Was most of it produced at all? Lines are sought one by one, wherever they stand."""
+    lines = want.split("\n") if want else []
+    if len(lines) > 2 * SAMPLE:
+        lines = lines[:SAMPLE] + lines[-SAMPLE:]
+    strange = sum(not _known(line.strip(), produced) for line in lines)
+    if not strange:
+        return "same"
+    return "differs" if strange * 2 > len(lines) else "unknown"
+
+
+def _known(line: str, produced: str) -> bool:
+    edges = (line[:EDGE], line[-EDGE:]) if len(line) >= EDGE else (line,)
+    return HOLE in line or any(edge in produced for edge in edges)

@@ -22,6 +22,8 @@ type Agreement = Literal["same", "differs", "unknown"]
 HOLE = "\ufffd"
 SAMPLE = 200
 """Lines looked for from either end of a text of which a part was left out."""
+STRANGE = 3
+"""Fewer lines that nobody produced are an agent's own remarks."""
 EDGE = 32
 """So many characters of a line's beginning or end are enough to know it again: agents cut long lines."""
 MIXED_MAX = 1_000_000
@@ -62,10 +64,14 @@ def same_output(told: str, produced: Pieces, *, partial: bool = False) -> Agreem
     if any(_fits(want, _plain(order)) for order in orders):
         return "same"
     got = _plain(orders[0])
-    if partial or HOLE in want or HOLE in got or _moves(told, orders[0]):
+    if partial or _moves(told, orders[0]):
         return _mostly(want, got)
     if not mixed:
-        return "differs"
+        return _line_by_line(want, got) if HOLE in want + got else "differs"
+    if HOLE in want + got:
+        return _mostly(want, got)
+    if any(want == _plain(streams[name]) for name in "oe"):
+        return "unknown"  # one stream alone: it may be a tool that promises no more
     unpicked = None if streams["m"] else _unpicks(want, streams["o"], streams["e"])
     return "unknown" if unpicked is None else "same" if unpicked else "differs"
 
@@ -96,8 +102,8 @@ def _fits(one: str, other: str) -> bool:
 
 
 def _glob(pattern: str, text: str) -> bool:
-    first, *middle = pattern.split(HOLE)
-    last = middle.pop()
+    """`pattern` has a hole."""
+    first, *middle, last = pattern.split(HOLE)
     if len(first) + len(last) > len(text) or not (text.startswith(first) and text.endswith(last)):
         return False
     at, end = len(first), len(text) - len(last)
@@ -130,17 +136,30 @@ def _unpicks(want: str, one: str, other: str) -> bool | None:
     return True
 
 
-def _mostly(want: str, produced: str) -> Agreement:
-    """Was most of it produced at all? Lines are sought one by one, wherever they stand."""
+def _line_by_line(want: str, got: str) -> Agreement:
+    """Of texts with holes in both: a hole may also have been several lines (a private key), and then who knows."""
+    ours, theirs = want.split("\n"), got.split("\n")
+    if len(ours) != len(theirs):
+        return _mostly(want, got)
+    pairs = list(zip(ours, theirs, strict=True))
+    if any(HOLE not in one + other and one != other for one, other in pairs):
+        return "differs"
+    return "same" if all(_fits(one, other) for one, other in pairs) else "unknown"
+
+
+def _mostly(want: str, got: str) -> Agreement:
+    """Was most of it produced at all? Lines are sought one by one, wherever they stand; an agent's own word or two
+    about what it left out are no lie."""
     lines = want.split("\n") if want else []
     if len(lines) > 2 * SAMPLE:
         lines = lines[:SAMPLE] + lines[-SAMPLE:]
-    strange = sum(not _known(line.strip(), produced) for line in lines)
+    holed = [line for line in got.split("\n") if HOLE in line]
+    strange = sum(not _known(line.strip(), got, holed) for line in lines)
     if not strange:
         return "same"
-    return "differs" if strange * 2 > len(lines) else "unknown"
+    return "differs" if strange >= STRANGE and strange * 2 > len(lines) else "unknown"
 
 
-def _known(line: str, produced: str) -> bool:
+def _known(line: str, got: str, holed: Sequence[str]) -> bool:
     edges = (line[:EDGE], line[-EDGE:]) if len(line) >= EDGE else (line,)
-    return HOLE in line or any(edge in produced for edge in edges)
+    return HOLE in line or any(edge in got for edge in edges) or any(_glob(one, line) for one in holed)

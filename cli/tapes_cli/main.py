@@ -29,6 +29,7 @@ VERBS = {
     "addon-path": "Print the script for a mitmproxy of your own",
     "log": "List the recorded sessions",
     "show": "Show a session's timeline, exchanges or egress",
+    "commands": "List the commands that ran: asked, ran and told side by side",
     "cat": "Print a record, or the exact bytes of a body",
     "verify": "Re-derive every hash and link",
     "doctor": "Check that everything is in order for recording",

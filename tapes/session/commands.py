@@ -71,6 +71,8 @@ class Judgement:
     why: str = ""
     also: tuple[str, ...] = ()
     """Further verdicts that hold."""
+    denied_by: str = ""
+    """A word for who denied it, where it was."""
     compared: tuple[str, ...] = ()
     """What could be held against each other and was: `line`, `exit`, `output`."""
 
@@ -111,6 +113,17 @@ class Command:
             return self.ran.start
         assert self.call is not None
         return self.call.use
+
+    @property
+    def records(self) -> Iterator[Digest]:
+        """All records that it was read from."""
+        if self.ran is not None:
+            yield self.ran.start
+            yield from (digest for digest, _ in self.ran.outputs)
+            yield from (digest for digest in (self.ran.end_hash,) if digest)
+        if self.call is not None:
+            yield self.call.use
+            yield from (digest for digest in (self.call.result_hash,) if digest)
 
     @property
     def line(self) -> str:

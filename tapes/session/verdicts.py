@@ -91,7 +91,8 @@ class Judge:
         if not verdicts:
             return Judgement("matched", "" if command.told else _untold(command), compared=tuple(compared))
         why = "; ".join(reason for _, reason in verdicts)
-        return Judgement(verdicts[0][0], why, tuple(verdict for verdict, _ in verdicts[1:]), tuple(compared))
+        also = tuple(verdict for verdict, _ in verdicts[1:])
+        return Judgement(verdicts[0][0], why, also, told.denied if told else "", tuple(compared))
 
     def _output(self, command: Command, told: Told) -> Agreement:
         assert command.ran is not None
@@ -156,9 +157,10 @@ class Judge:
         told = self._asking.told(command.call)
         decision = command.decision
         if decision is not None and not decision.allowed:
-            return Judgement("denied", f"by {kind_of(decision.by)}" + (f" ({decision.by})" if decision.by else ""))
+            by = kind_of(decision.by) + (f" ({decision.by})" if decision.by else "")
+            return Judgement("denied", f"by {by}", denied_by=decision.by)
         if told is not None and told.denied:
-            return Judgement("denied", f"by {_KINDS.get(told.denied, told.denied)}")
+            return Judgement("denied", f"by {_KINDS.get(told.denied, told.denied)}", denied_by=told.denied)
         if any(c.ran and same_line(command.asked.line, c.ran.line) for c in self._strays):
             return Judgement(why="not joined: this line ran")
         return Judgement("not-witnessed", self._why_unseen(command, told))

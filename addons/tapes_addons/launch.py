@@ -28,6 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tapes_addons.no_call import explain
 from tapes_addons.plan import OWN_URL, Plan
+from tapes_addons.terminal.pipe import make_pipe
 from tapes_addons.warm import RECORDER, Child, Warm
 
 BACKLOG = 1024
@@ -118,6 +119,7 @@ class Launcher:
         self.warm = warm
         self.selector = selectors.DefaultSelector()
         self.listener = self._bind()
+        self._make_pipe()
         self.capture: Capture | None = None
         self.tunnel: subprocess.Popen[bytes] | None = None
         self.agent: subprocess.Popen[bytes] | None = None
@@ -139,6 +141,17 @@ class Launcher:
         listener.bind(("127.0.0.1", self.plan.port))
         listener.listen(BACKLOG)
         return listener
+
+    def _make_pipe(self) -> None:
+        """The pipe of the commands' reports, held until the end. Without it the supervisors find nobody, and only run
+        their shells."""
+        if not self.plan.commands:
+            return
+        try:
+            make_pipe(self.plan.commands)
+        except OSError as error:
+            self.notices.append(f"commands are NOT witnessed: {self.plan.commands}: {error.strerror}")
+            self.plan.commands = ""
 
     def run(self) -> int:
         self._catch_signals()

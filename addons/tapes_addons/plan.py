@@ -41,6 +41,12 @@ class Plan:
     strict: bool = False
     all_paths: bool = False
     redact: str = "standard"
+    commands: str = ""
+    """The pipe into which supervisors of the agent's commands report; empty where commands are not witnessed."""
+    nonce: str = ""
+    """Hex of 8 random bytes that each of their reports carries."""
+    person: str = ""
+    """Who types, where the agent is a shell of a person's."""
     port: int = 0
     ca: str = ""
     upstream_ca: str = ""

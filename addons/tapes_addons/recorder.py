@@ -28,18 +28,21 @@ from typing import Any
 
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.errors import TapesError
+from tapes.intake.commands import Surroundings
 from tapes.intake.linker import Linker
 from tapes.intake.opening import Facts, adopt, open_session
 from tapes.intake.recording import LAUNCH, Recording
 from tapes.intake.split import Splitter
 from tapes.intake.writer import Writer
 from tapes.record.digest import Digest
+from tapes.wire import shells
 from tapes.wire.agents import by_name
 from tapes.wire.exchange import Moment
 from tapes.wire.redact import Redactor, secret_variables
 from tapes_addons.plan import Plan
 from tapes_addons.routes import UpstreamProxy
 from tapes_addons.seen import Seen
+from tapes_addons.terminal.reports import Reports
 
 CLOSE_S = 10.0
 FAILING_CLOSE_S = 2.0
@@ -126,7 +129,8 @@ class Run:
             self.session, summary = open_session(self.archive, facts, redactor)
             linker = Linker()
         control.send(session=self.session.hex())
-        self.recording = Recording(Splitter(self.session, redactor), by_name(plan.agent), linker, summary)
+        around = Surroundings(plan.agent, getpass.getuser(), plan.person, shells.ALL)
+        self.recording = Recording(Splitter(self.session, redactor, around), by_name(plan.agent), linker, summary)
         self.writer = Writer(
             self.archive,
             lambda who: self.recording,
@@ -134,7 +138,17 @@ class Run:
         )
         self.writer.expect(LAUNCH)
         self.writer.start()
+        self.reports = self._listen_to_commands()
         self._agent_pid = 0
+
+    def _listen_to_commands(self) -> Reports | None:
+        if not self.plan.commands:
+            return None
+        try:
+            return Reports(self.plan.commands, bytes.fromhex(self.plan.nonce), self.writer.put)
+        except OSError as error:
+            self.control.send(trouble=f"commands are NOT witnessed: {error}")
+            return None
 
     async def proxy(self, listener: socket.socket, lines: Any) -> int:
         """Serve until the launcher says that the agent has finished."""
@@ -163,6 +177,8 @@ class Run:
         while capture.live and time.monotonic() < settled:
             await asyncio.sleep(0.01)
         capture.finish_all()
+        if self.reports is not None:
+            await asyncio.to_thread(self.reports.finish, SETTLE_S)
         timeout = FAILING_CLOSE_S if self.writer.failing else CLOSE_S
         last = finish.result() | {"coverage": self.seen.report()}
         closed = await asyncio.to_thread(self.writer.close, last, timeout)

@@ -42,7 +42,7 @@ from tapes.wire.exchange import Finished, Happening, Moment, SocketGap, SocketMe
 QUEUE_BYTES = 256 * 1024 * 1024
 DRAIN_ITEMS = 2_000
 DRAIN_BYTES = 16 * 1024 * 1024
-IDLE_S = 0.25
+IDLE_S = 0.1
 FORGET_S = 60.0
 """A quiet session's last bodies help to cut its next ones; with many sessions they would fill the memory."""
 GATHER_S = 0.01

@@ -31,6 +31,11 @@ from tapes_cli.home import home
 from tapes_cli.launching import check_archive, narrowed_no_proxy, read, user_model_hosts, working_directory
 from tapes_cli.main import report
 from tapes_cli.options import How, put_into, recording
+from tapes_cli.witnessing import Watch, watching, witnessed
+
+
+class Options(How, Watch):
+    """Both kinds of options."""
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
@@ -43,6 +48,7 @@ from tapes_cli.options import How, put_into, recording
     help="How the agent is led to us. A base URL changes what some agents send; a proxy does not.",
 )
 @recording
+@watching
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen on this port; 0 takes a free one.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARGS]...")
 @click.pass_obj
@@ -52,7 +58,7 @@ def command(
     route: Route,
     port: int,
     argv: tuple[str, ...],
-    **how: Unpack[How],
+    **how: Unpack[Options],
 ) -> int:
     """Run CMD and record every byte it exchanges with its models.
 
@@ -65,7 +71,7 @@ def command(
     """
     try:
         mapped = HostMap.parse(how["map_host"])
-        plan = prepare(list(argv), route, name, [*how["model_host"], *mapped.targets])
+        plan = prepare(list(argv), route, name, [*how["model_host"], *mapped.targets], how)
         put_into(plan, how)
         plan.port = port
     except OSError as error:
@@ -80,7 +86,7 @@ def command(
     raise AssertionError("unreachable: exec does not return")
 
 
-def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str]) -> Plan:
+def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], watch: Watch) -> Plan:
     """The plan of a run, its run directory made. Raises TapesError before anything has been started.
 
     `further_hosts` are model hosts that options name.
@@ -107,6 +113,10 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str]) 
         read=read,
     )
     settings = agent.settings(launch)
+    nonce = ""
+    if watch["witness"]:
+        seen = witnessed(run_dir, agent.name, launch, settings, watch)
+        settings, nonce = seen.settings, seen.nonce
     for prefix, url in settings.upstreams.items():
         Target.parse(url, f"the base URL of {prefix or agent.name}")
     hosts = sorted({*user_model_hosts(agent, settings, launch), *further_hosts, *config.model_hosts})
@@ -130,6 +140,8 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str]) 
         ca=str(ca),
         upstream_ca=str(upstream),
         python=[sys.executable],
+        commands=str(run_dir / "commands") if nonce else "",
+        nonce=nonce,
         banner=f"recording ON · model traffic of {Path(argv[0]).name} · archive {base}",
         started_ns=started_ns,
         started_mono_ns=started_mono_ns,

@@ -34,10 +34,10 @@ def ask(yes: bool) -> None:
     click.confirm("Destroy this? There is no way back.", abort=True, err=True)
 
 
-def decide(archive: LmdbArchive, wanted: Sequence[tuple[Withholding, str]], reason: str, change: int) -> list[Digest]:
+def decide(archive: LmdbArchive, wanted: Sequence[tuple[Withholding, str]], reason: str, looked: int) -> list[Digest]:
     """Write down what is withheld, each with what it is in our words; the hashes of the records that say so. From here
-    on it is only carried out: by us, or by the next run. ArchiveInUse when somebody committed since `change`, as of
-    which it was looked for; UsageError when something of it was pinned since."""
+    on it is only carried out: by us, or by the next run. ArchiveInUse when one of these sessions has records behind
+    the place `looked` in the log, up to which it was looked for; UsageError when something of it was pinned since."""
     batch = Batch()
     for withholding, what in wanted:
         if withholding:
@@ -46,9 +46,10 @@ def decide(archive: LmdbArchive, wanted: Sequence[tuple[Withholding, str]], reas
             batch.drafts.append(draft)
     with Keeping.held(home()) as keeping:
         keeping.refuse_pinned(withholding for withholding, _ in wanted)
-        if archive.change() != change:
+        sessions = {withholding.session for withholding, _ in wanted}
+        if any(record.session in sessions for _, _, record in archive.log(looked)):
             raise ArchiveInUse(
-                "somebody recorded while you were asked, and may have said it again; nothing was destroyed",
+                "the session was written to meanwhile, and may have said it again; nothing was destroyed",
                 hint="run the same command again",
             )
         return archive.commit(batch)

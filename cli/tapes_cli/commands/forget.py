@@ -46,14 +46,14 @@ def command(ref: str, reason: str, everywhere: bool, dry_run: bool, yes: bool, a
         return
     with open_archive_for_writing() as writing:
         writing.alone()
-        change = writing.change()
+        looked = writing.last()
         plan = planned(writing, ref, everywhere)
         sessions = [withholding.session for withholding in plan.withholdings]
         Keeping.load(home()).refuse_pinned(plan.withholdings)  # before anybody is asked
         if any(plan.withholdings):
             show(writing, plan)
             ask(yes)
-            said = decide(writing, [(withholding, plan.what) for withholding in plan.withholdings], reason, change)
+            said = decide(writing, [(withholding, plan.what) for withholding in plan.withholdings], reason, looked)
         else:
             click.echo("Nothing is left to withhold; finishing what an earlier run may have left.", err=True)
             said = []

@@ -97,14 +97,14 @@ def gc(dry_run: bool, yes: bool) -> None:
         return
     with open_archive_for_writing() as writing:
         writing.alone()
-        change = writing.change()
+        looked = writing.last()
         judged = judge(writing, keeping, time.time_ns())
         going = [_withholding(writing, each.session) for each in judged if not each.stays]
         _show(judged, keeping)
         said: list[Digest] = []
         if going:
             ask(yes)
-            said = decide(writing, [(each, "session") for each in going], f"retention {keeping.days}d", change)
+            said = decide(writing, [(each, "session") for each in going], f"retention {keeping.days}d", looked)
     finish(said, [each.session for each in going])
 
 

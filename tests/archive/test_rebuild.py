@@ -18,6 +18,7 @@ from strategies import note, opening
 from tapes.archive import tables
 from tapes.archive.base import Batch
 from tapes.archive.claim import Claim
+from tapes.archive.copy import compact
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.lmdb_file.salvage import Salvage
 from tapes.archive.rebuild import rebuild
@@ -327,6 +328,26 @@ def test_a_branch_that_is_gone_costs_nothing(tmp_path: Path) -> None:
     done = rebuild(path)
     assert readable(path) == sound
     assert done.losses.records == [] and done.losses.tables  # it cannot swear that this is all
+
+
+@pytest.mark.parametrize("page", [0, 1])
+def test_when_a_page_that_begins_the_file_is_gone_nothing_is_called_whole_and_the_last_commit_is_found(
+    home: Path, page: int
+) -> None:
+    with LmdbArchive.open(home) as archive:
+        archive.commit(Batch([note(archive.sessions()[0], "the last words")]))
+    sound = with_everything_said(home)
+    with open(home / "data.mdb", "r+b") as file:
+        file.seek(page * 4096)
+        file.write(bytes(4096))
+    done = rebuild(home)
+    assert not done.whole and done.kept is not None and "last commit" in done.losses.tables[0]
+    assert readable(home) == sound
+
+
+def test_a_compacted_file_is_rebuilt_without_a_word_of_loss(home: Path) -> None:
+    compact(home)
+    assert rebuild(home).whole
 
 
 def test_a_file_that_is_no_archive_is_refused_and_left_alone(tmp_path: Path) -> None:

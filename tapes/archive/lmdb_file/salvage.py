@@ -1,6 +1,9 @@
 """Rows out of a damaged LMDB file, without LMDB. A page that can not be read is passed over and told of, and the rest
 of the tree is read. Rows come as they lie there; whoever asked hashes them.
 
+The newest of the two pages that begin the file says where the tables are. When it is damaged the other leads to the
+state before the last commit, which is whole in itself; so what the two say of their commits must fit.
+
 Leaves of `pack` that a damaged page above them no longer leads to are sought through the whole file. That may bring up
 rows of pages that are free by now, which is why it is done only where something is missing, and never for a row that
 the tree has: rows of packs are never changed, so an old page says nothing else than a newer one, unless a process died
@@ -50,6 +53,11 @@ class Salvage:
             if meta is None:
                 raise FormatError(f"{path} has no page that begins an LMDB file")
             self._pages = PageFile(self._file, meta.page_size)
+            other = self._meta_at((meta.page + 1) % 2 * meta.page_size)
+            if other is None or meta.commit - other.commit != 1:
+                self._fault(
+                    "", "of the two pages that begin the file one is damaged: the last commit may be out of sight"
+                )
             self._roots = self._tables(meta.main)
         except BaseException:
             os.close(self._file)
@@ -109,7 +117,7 @@ class Salvage:
 
     def _meta_at(self, offset: int) -> Meta | None:
         meta = read_meta(os.pread(self._file, META_BYTES, offset))
-        return meta if meta and offset in (0, meta.page_size) else None
+        return meta if meta and offset == meta.page * meta.page_size and meta.page == meta.commit % 2 else None
 
     def _tables(self, root: int) -> dict[str, int]:
         nodes = self._nodes("", root, _DEEPEST)

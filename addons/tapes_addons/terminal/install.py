@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapes_addons.terminal.supervisor import Force, force
+from tapes_addons.terminal.supervisor import Force, force, orphans_are_reaped
 
 SHIMS = Path(__file__).parent / "shim"
 ZSH_FILES = (".zshenv", ".zprofile", ".zshrc", ".zlogin", ".zlogout")
@@ -86,7 +86,7 @@ def install(
         "FIFO": shlex.quote(fifo),
         "NONCE": nonce.hex(),
         "NONCE_ESCAPED": "".join(f"\\x{byte:02x}" for byte in nonce),
-        "DEEP": "d" if deep else "",
+        "HOW": shlex.quote(("d" if deep else "") + ("" if orphans_are_reaped() else "c")),
         "KEEP": shlex.quote(str(run_dir / "bash_keep")),
         "TRAP": shlex.quote(str(run_dir / "bash_trap")),
         "CHAIN": _chain_bash(own.bash_env),
@@ -102,7 +102,7 @@ def install(
         "marks": [mark for agent in agents for mark in agent.marks],
         "base": ":".join(environ.get(name, "") for name in names),
         "unmarked": unmarked,
-        "how": here["DEEP"],
+        "how": here["HOW"].strip("'"),
     }
     text = (SHIMS / "sitecustomize.py").read_text().replace('"@SETTINGS@"', repr(json.dumps(python)))
     _write(run_dir / "python" / "sitecustomize.py", text)

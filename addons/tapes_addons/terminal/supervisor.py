@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ SOURCES = Path(__file__).parent / "native"
 PROGRAM = SOURCES / "tapes-sh"
 COMPILERS = ("cc", "gcc", "clang")
 _SECONDS = 60.0
+RUNTIMES = ("node", "MainThread", "bun", "deno", "python", "python3", "claude", "codex", "opencode", "gemini")
+"""Programs that wait for the children they know of, and for no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,22 @@ def level() -> tuple[Literal["supervisor", "trap"], str]:
     """For `tapes doctor`: the level in force, and why it is not the better one."""
     in_force = force()
     return in_force.level, in_force.why
+
+
+def orphans_are_reaped(proc: Path = Path("/proc")) -> bool:
+    """Does somebody wait for processes whose parent has gone? In a container whose process 1 is any program, nobody
+    may: each command would leave a zombie there. Judged by whether process 1 minds SIGCHLD, and is no runtime that
+    minds it for its own children only. True where we can not tell."""
+    try:
+        status = (proc / "1" / "status").read_text(errors="replace")
+    except OSError:
+        return True
+    fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    try:
+        minded = [int(fields[name], 16) for name in ("SigBlk", "SigIgn", "SigCgt")]
+    except (KeyError, ValueError):
+        return True
+    return any(mask >> (signal.SIGCHLD - 1) & 1 for mask in minded) and fields["Name"].strip() not in RUNTIMES
 
 
 def build(sources: Path = SOURCES, program: Path = PROGRAM) -> str:

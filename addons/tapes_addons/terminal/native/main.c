@@ -4,7 +4,7 @@
  *
  * Called by the trampolines in shim/, never by people. SCOPE becomes TAPES_SCOPE, OUTER is the id of the command we
  * run in, UNDERSCORE is $_ as the shell found it. HOW holds "d" for the deep witness, "l" for a bash that has read its
- * profile already.
+ * profile already, "c" to keep the pump as a child (nobody reaps orphans here).
  */
 #include "tapes-sh.h"
 
@@ -105,11 +105,13 @@ static int line_open(struct line *line) {
 }
 
 /* Two forks, so that the pump is nobody's child: who kills the agent's processes parent by parent passes it over. */
-static int pump_start(struct report *r, struct stream s[2], const struct line *line, uint64_t began, int deep) {
+static int pump_start(struct report *r, struct stream s[2], const struct line *line, uint64_t began, int deep, int as_child) {
     pid_t self = getpid(), between = fork();
     int status;
+    if (between > 0 && as_child) return 0;
     if (between == 0) {
         if (setsid() < 0) _exit(1);
+        if (as_child) pump(r, s, line, self, began, deep);
         pid_t pid = fork();
         if (pid == 0) pump(r, s, line, self, began, deep);
         _exit(pid < 0);
@@ -162,7 +164,7 @@ static int run(char **args) {
     int deep[2] = {-1, -1};
     if (strchr(args[6], 'd') && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, deep) < 0) deep[0] = deep[1] = -1;
     report_start(&r, argv, outer);
-    if (pump_start(&r, streams, &line, began, deep[0]) < 0) become(exe, argv, scope, "");
+    if (pump_start(&r, streams, &line, began, deep[0], strchr(args[6], 'c') != NULL) < 0) become(exe, argv, scope, "");
     pid_t parent = getpid(), sentinel = sentinel_start(), child = fork();
     if (child == 0) {
         in_child(parent, streams, deep[1]);

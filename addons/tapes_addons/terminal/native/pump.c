@@ -107,12 +107,17 @@ static void report_counts(struct pumping *p) {
     report_fixed(p->report, 'L', body, sizeof body);
 }
 
+static int is_over(struct pumping *p);
+
 /* After the command's end, in order: its output to the agent, our reports or their time, the waiter may go. */
 static void end_game(struct pumping *p) {
     struct stream *s = p->streams;
     if (!p->has_ended || (!p->told_end && (s[0].owed || s[1].owed))) return;
     if (!p->told_end) {
-        for (int i = 0; i < 2; i++) stream_follow(&s[i], p->report);
+        for (int i = 0; i < 2; i++) {
+            stream_pass(&s[i], p->report); /* its end of file, where nobody else holds it */
+            stream_follow(&s[i], p->report);
+        }
         report_counts(p);
         report_end(p, any_open(p));
         p->asked_at = mono_now();
@@ -126,8 +131,9 @@ static void end_game(struct pumping *p) {
         report_flush(p->report);
     }
     if (!p->told_waiter && (late || report_idle(p->report))) {
-        tell_waiter(p, 'd');
         p->told_waiter = 1;
+        /* 'D': we leave in this moment, and can be waited for */
+        tell_waiter(p, is_over(p) ? 'D' : 'd');
     }
 }
 

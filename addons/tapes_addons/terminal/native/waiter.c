@@ -146,6 +146,11 @@ static int on_pump(struct waiting *w) {
     }
     for (ssize_t i = 0; i < n; i++) {
         if (words[i] == 'd') return 1;
+        if (words[i] == 'D') {
+            while (waitpid(-1, NULL, 0) > 0) { /* the pump, where it is a child of ours */
+            }
+            return 1;
+        }
         if (words[i] == '0' || words[i] == '1') stream_close(&w->streams[words[i] - '0']);
     }
     return 0;
@@ -193,6 +198,8 @@ void wait_for(pid_t child, pid_t sentinel, struct stream s[2], const struct line
     for (;;) {
         look_at_child(&w);
         if (w.is_over && !told) {
+            if (w.sentinel > 0) kill(w.sentinel, SIGKILL), waitpid(w.sentinel, NULL, 0);
+            w.sentinel = -1;
             tell_pump(&w, 'e');
             told = 1;
             if (w.from_pump < 0)
@@ -212,6 +219,5 @@ void wait_for(pid_t child, pid_t sentinel, struct stream s[2], const struct line
         if (count > 2) pass_alone(&w, fds + 2, count - 2);
         if (fds[1].revents && on_pump(&w)) break;
     }
-    if (sentinel > 0) kill(w.sentinel, SIGKILL);
     end_alike(w.status);
 }

@@ -177,7 +177,7 @@ static int run(char **args) {
         if (sentinel > 0) kill(sentinel, SIGKILL), waitpid(sentinel, NULL, 0);
         become(exe, argv, scope, "");
     }
-    wait_for(child, sentinel, streams, &line);
+    wait_for(&r, child, sentinel, streams, &line, began);
 }
 
 /* The argv of a process may be long; /proc gives it piece by piece. */

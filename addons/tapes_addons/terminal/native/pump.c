@@ -16,6 +16,7 @@
 
 #define FOLLOW_MS 50 /* how often a file is read along */
 #define WATCH_MS 20
+#define DYING_NS 50000000ull /* a killed waiter's shell dies just after it */
 #define HELD_NS 1000000000ull /* how often to look who writes to a file after the command's end */
 
 struct pumping {
@@ -25,7 +26,7 @@ struct pumping {
     pid_t waiter, child, stopped;
     uint64_t began, ended_at, asked_at, over_at;
     struct message end;
-    int has_ended, told_end, told_open, told_waiter;
+    int has_ended, told_end, told_open, told_waiter, was_killed;
 };
 
 static void tell_waiter(struct pumping *p, char what) {
@@ -59,28 +60,13 @@ static void listen_to_waiter(struct pumping *p) {
     p->from_waiter = -1;
     p->stopped = 0;
     if (p->has_ended) return;
+    p->was_killed = 1;
     m = (struct message){.what = 'e', .status = SIGKILL, .mono = mono_now(), .wall = wall_now()};
     heard(p, &m);
 }
 
 static void report_end(struct pumping *p, int open) {
-    const struct message *m = &p->end;
-    unsigned char body[57];
-    uint64_t micros = 1000000;
-    put32(body, WIFEXITED(m->status) ? (uint32_t)WEXITSTATUS(m->status) : UINT32_MAX);
-    put32(body + 4, WIFSIGNALED(m->status) ? (uint32_t)WTERMSIG(m->status) : 0);
-    put64(body + 8, m->mono - p->began);
-    put64(body + 16, (uint64_t)m->usage.ru_utime.tv_sec * micros + (uint64_t)m->usage.ru_utime.tv_usec);
-    put64(body + 24, (uint64_t)m->usage.ru_stime.tv_sec * micros + (uint64_t)m->usage.ru_stime.tv_usec);
-#ifdef __APPLE__
-    put64(body + 32, (uint64_t)m->usage.ru_maxrss / 1024);
-#else
-    put64(body + 32, (uint64_t)m->usage.ru_maxrss);
-#endif
-    put64(body + 40, p->report->dropped);
-    body[48] = (unsigned char)open;
-    put64(body + 49, m->wall);
-    report_fixed(p->report, 'E', body, sizeof body);
+    report_ended(p->report, &p->end, p->began, open);
     p->told_end = 1;
     p->told_open = open;
 }
@@ -114,6 +100,8 @@ static void end_game(struct pumping *p) {
     struct stream *s = p->streams;
     if (!p->has_ended || (!p->told_end && (s[0].owed || s[1].owed))) return;
     if (!p->told_end) {
+        int passed = s[0].kind == PASSED || s[1].kind == PASSED;
+        if (p->was_killed && passed && mono_now() - p->ended_at < DYING_NS) return;
         for (int i = 0; i < 2; i++) {
             stream_pass(&s[i], p->report); /* its end of file, where nobody else holds it */
             stream_follow(&s[i], p->report);

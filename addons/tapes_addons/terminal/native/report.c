@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -130,6 +131,25 @@ void report_output(struct report *r, char stream, const unsigned char *data, siz
     memcpy(n->data, data, length);
 }
 
+void report_ended(struct report *r, const struct message *m, uint64_t began, int open) {
+    unsigned char body[57];
+    uint64_t micros = 1000000;
+    put32(body, WIFEXITED(m->status) ? (uint32_t)WEXITSTATUS(m->status) : UINT32_MAX);
+    put32(body + 4, WIFSIGNALED(m->status) ? (uint32_t)WTERMSIG(m->status) : 0);
+    put64(body + 8, m->mono - began);
+    put64(body + 16, (uint64_t)m->usage.ru_utime.tv_sec * micros + (uint64_t)m->usage.ru_utime.tv_usec);
+    put64(body + 24, (uint64_t)m->usage.ru_stime.tv_sec * micros + (uint64_t)m->usage.ru_stime.tv_usec);
+#ifdef __APPLE__
+    put64(body + 32, (uint64_t)m->usage.ru_maxrss / 1024);
+#else
+    put64(body + 32, (uint64_t)m->usage.ru_maxrss);
+#endif
+    put64(body + 40, r->dropped);
+    body[48] = (unsigned char)open;
+    put64(body + 49, m->wall);
+    report_fixed(r, 'E', body, sizeof body);
+}
+
 void report_end_first(struct report *r) {
     struct node *end = r->ended, *before = NULL;
     if (!end || !r->head) return;
@@ -147,7 +167,7 @@ void report_end_first(struct report *r) {
     if (after == r->tail) r->tail = end;
 }
 
-static void give_up(struct report *r) {
+void report_forget(struct report *r) {
     while (r->head) {
         struct node *n = r->head;
         r->head = n->next;
@@ -156,6 +176,10 @@ static void give_up(struct report *r) {
     }
     r->tail = r->ended = NULL;
     r->queued = 0;
+}
+
+static void give_up(struct report *r) {
+    report_forget(r);
     close(r->fifo);
     r->fifo = -1;
 }

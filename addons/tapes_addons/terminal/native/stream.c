@@ -68,8 +68,19 @@ static int pass_through(struct stream *s, int fd, int is_socket) {
     return 0;
 }
 
+static int is_file(const char *pid, int fd, dev_t device, ino_t inode) {
+    char path[64];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%.20s/fd/%d", pid, fd);
+    return stat(path, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
 static void follow(struct stream *s, int fd, int flags, const struct stat *st) {
 #ifdef __linux__
+    char parent[16];
+    snprintf(parent, sizeof parent, "%d", getppid());
+    /* The agent's own output, which it passed on without reading it: others write there too. */
+    if (is_file(parent, 1, st->st_dev, st->st_ino) || is_file(parent, 2, st->st_dev, st->st_ino)) return;
     char path[40];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -206,13 +217,6 @@ void stream_count_owed(struct stream *s) {
     s->owed = s->held + (size_t)waiting;
 }
 
-static int is_file(const char *pid, int fd, const struct stream *s) {
-    char path[64];
-    struct stat st;
-    snprintf(path, sizeof path, "/proc/%.20s/fd/%d", pid, fd);
-    return stat(path, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode;
-}
-
 /* Does a process that came after the command write to its file? Looked for in numbers 1 and 2 of younger processes:
  * the agent's own hold on the file has another. */
 int stream_is_held(const struct stream *s, pid_t younger_than) {
@@ -228,7 +232,9 @@ int stream_is_held(const struct stream *s, pid_t younger_than) {
     if (!proc) return 0;
     for (struct dirent *entry; !held && (entry = readdir(proc));) {
         int pid = atoi(entry->d_name);
-        if (pid > younger_than && pid != getpid()) held = is_file(entry->d_name, 1, s) || is_file(entry->d_name, 2, s);
+        if (pid > younger_than && pid != getpid()) {
+            held = is_file(entry->d_name, 1, s->device, s->inode) || is_file(entry->d_name, 2, s->device, s->inode);
+        }
     }
     closedir(proc);
     return held;

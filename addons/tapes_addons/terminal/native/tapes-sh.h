@@ -30,10 +30,18 @@ uint64_t wall_now(void);
 
 struct node;
 
+struct message { /* from the waiter to the pump */
+    char what;       /* 'e' ended, 's' stopped, 'x' the command runs without us after all */
+    int status;
+    pid_t child;
+    struct rusage usage;
+    uint64_t mono, wall;
+};
+
 struct report {
     int fifo; /* -1 when there is nobody to tell any more */
     unsigned char nonce[8], id[16];
-    uint32_t seq;
+    uint32_t seq; /* UINT32_MAX: outside of the counting */
     struct node *head, *tail, *ended;
     size_t queued;
     uint64_t dropped;     /* bytes of output that found no room */
@@ -51,7 +59,9 @@ void field(struct fields *f, unsigned char tag, const void *data, size_t length)
 void fields_done(struct report *r, char kind, struct fields *f);
 void report_output(struct report *r, char stream, const unsigned char *data, size_t length);
 void report_fixed(struct report *r, char kind, const void *data, size_t length);
+void report_ended(struct report *r, const struct message *m, uint64_t began, int open);
 void report_end_first(struct report *r); /* let the end overtake output that waits, and mark it as open */
+void report_forget(struct report *r);
 void report_flush(struct report *r);     /* as much as goes without waiting */
 int report_idle(const struct report *r);
 uint64_t report_room(const struct report *r);
@@ -89,21 +99,14 @@ void keep_only(const int *fds, int count);
 
 /* -- pump.c, waiter.c */
 
-struct message {
-    char what; /* 'e' ended, 's' stopped, 'x' the command runs without us after all */
-    int status;
-    pid_t child;
-    struct rusage usage;
-    uint64_t mono, wall;
-};
-
 struct line { /* between waiter and pump */
     int to_pump[2], to_waiter[2];
 };
 
 void pump(struct report *r, struct stream s[2], const struct line *line, pid_t waiter, uint64_t began, int deep);
 pid_t sentinel_start(void);
-void wait_for(pid_t child, pid_t sentinel, struct stream s[2], const struct line *line) __attribute__((noreturn));
+void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2], const struct line *line, uint64_t began)
+    __attribute__((noreturn));
 
 /* -- deep.c: every exec attempt below the command (Linux) */
 

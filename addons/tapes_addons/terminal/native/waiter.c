@@ -69,13 +69,16 @@ static int is_pending(pid_t pid, int number) {
 struct waiting {
     pid_t child, sentinel;
     struct stream *streams;
+    struct report *report; /* of use only when the pump has gone */
     int to_pump, from_pump;
+    struct message end; /* the last that we told the pump */
     int is_stopped, is_over, status;
     struct rusage usage;
 };
 
 static void tell_pump(struct waiting *w, char what) {
     struct message m = {.what = what, .status = w->status, .child = w->child, .usage = w->usage, .mono = mono_now(), .wall = wall_now()};
+    w->end = m;
     if (w->from_pump >= 0 && write(w->to_pump, &m, sizeof m) < 0) { /* it is gone, as from_pump will say */
     }
 }
@@ -170,23 +173,25 @@ static void end_alike(int status) {
     _exit(WEXITSTATUS(status));
 }
 
-/* Killed pump: then we pass the output on ourselves, unreported, so that the command goes on and loses nothing. */
+/* Killed pump: then we pass the output on ourselves, so that the command goes on and loses nothing. */
 static void pass_alone(struct waiting *w, const struct pollfd *fds, int count) {
     for (int i = 0; i < 2; i++)
         for (int k = 0; k < count; k++)
             if (w->streams[i].kind == PASSED && fds[k].revents && (fds[k].fd == w->streams[i].in || fds[k].fd == w->streams[i].out)) {
                 if (fds[k].fd == w->streams[i].out && !(fds[k].revents & POLLOUT)) stream_close(&w->streams[i]);
-                else stream_pass(&w->streams[i], NULL);
+                else stream_pass(&w->streams[i], w->report);
                 break;
             }
 }
 
-void wait_for(pid_t child, pid_t sentinel, struct stream s[2], const struct line *line) {
-    struct waiting w = {.child = child, .sentinel = sentinel, .streams = s, .to_pump = line->to_pump[1], .from_pump = line->to_waiter[0]};
+void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2], const struct line *line, uint64_t began) {
+    struct waiting w = {.child = child, .sentinel = sentinel, .streams = s, .to_pump = line->to_pump[1], .from_pump = line->to_waiter[0], .report = r};
     for (int i = 0; i < 2; i++)
         if (s[i].kind == FOLLOWED) stream_close(&s[i]);
-    int keep[] = {s[0].in, s[0].out, s[1].in, s[1].out, w.to_pump, w.from_pump};
-    keep_only(keep, 6);
+    int keep[] = {s[0].in, s[0].out, s[1].in, s[1].out, w.to_pump, w.from_pump, r->fifo};
+    keep_only(keep, 7);
+    r->seq = UINT32_MAX; /* the pump counts */
+    report_forget(r);
     if (pipe(signal_pipe) == 0) {
         for (int i = 0; i < 2; i++) {
             signal_pipe[i] = move_up(signal_pipe[i]);
@@ -205,7 +210,12 @@ void wait_for(pid_t child, pid_t sentinel, struct stream s[2], const struct line
             if (w.from_pump < 0)
                 for (int i = 0; i < 2; i++) stream_count_owed(&s[i]);
         }
-        if (w.is_over && w.from_pump < 0 && !s[0].owed && !s[1].owed) break;
+        if (w.from_pump < 0) report_flush(r);
+        if (w.is_over && w.from_pump < 0 && !s[0].owed && !s[1].owed) {
+            report_ended(r, &w.end, began, 0);
+            report_flush(r);
+            break;
+        }
         struct pollfd fds[6] = {{signal_pipe[0], POLLIN, 0}, {w.from_pump, POLLIN, 0}};
         int count = 2;
         for (int i = 0; i < 2 && w.from_pump < 0; i++) {

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tapes.wire.command import (
     CommandClosed,
     CommandEnded,
@@ -26,6 +28,7 @@ from tapes.wire.command import (
 )
 from tapes_addons.terminal.frames import FrameReader
 from tapes_addons.terminal.install import Installed, Marked, Own, install
+from tapes_addons.terminal.supervisor import PROGRAM, build, force
 
 NONCE = bytes(range(8))
 AGENTS = (Marked("fake", ("FAKE_AGENT",), ("FAKE_CALL",)), Marked("other", ("OTHER_AGENT",), ("OTHER_CALL",)))
@@ -49,7 +52,7 @@ class Command:
 class Run:
     """A run's directory; `with` reads its pipe until the end."""
 
-    def __init__(self, folder: Path, launched: str = "fake", own: Own | None = None, environ: Mapping[str, str] = {}) -> None:
+    def __init__(self, folder: Path, launched: str = "fake", own: Own | None = None, environ: Mapping[str, str] | None = None) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self.folder = folder
         self.fifo = folder / "commands"
@@ -61,7 +64,7 @@ class Run:
             launched=launched,
             launcher_pid=os.getpid() if launched == "fake" else 1,
             nonce=NONCE,
-            environ=environ,
+            environ=environ or {},
             own=own or Own(),
         )
         self.happenings: list[CommandHappening] = []
@@ -89,19 +92,19 @@ class Run:
         base = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8"}
         return base | {"FAKE_AGENT": "1", "FAKE_CALL": call, "BASH_ENV": self.installed.bash_env} | more
 
-    def commands(self, count: int = 1, *, closed: bool = False) -> list[Command]:
-        """Waits until so many commands have ended (and with `closed`, nobody holds their output any more)."""
+    def commands(self, count: int = 1, *, closed: bool = False, since: int = 0) -> list[Command]:
+        """Those told after `since` happenings, when so many have ended (with `closed`: and their output too)."""
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
-            found = self._commands()
+            found = self._commands(since)
             done = [c for c in found if c.end and (not closed or c.closed or not getattr(c.end, "open", False))]
             if len(done) >= count:
                 return found
             time.sleep(0.01)
         raise AssertionError(f"{count} commands expected, reported was {self.happenings!r:.2000}")
 
-    def _commands(self) -> list[Command]:
-        told = list(self.happenings)
+    def _commands(self, since: int = 0) -> list[Command]:
+        told = self.happenings[since:]
         starts = [h for h in told if isinstance(h, CommandStarted)]
         return [Command(s, *self._of(told, s.key)) for s in starts]
 
@@ -112,6 +115,14 @@ class Run:
         closed = next((h for h in own if isinstance(h, CommandClosed)), None)
         refined = tuple(h for h in own if isinstance(h, CommandRefined))
         return refined, tuple(h for h in own if isinstance(h, CommandOutput)), end, closed
+
+
+def needs_supervisor() -> pytest.MarkDecorator:
+    """Skips where tapes-sh is not built and can not be."""
+    if not PROGRAM.is_file():
+        build()
+    in_force = force()
+    return pytest.mark.skipif(in_force.level != "supervisor", reason=f"NO SUPERVISOR: {in_force.why}")
 
 
 def plain(environment: Mapping[str, str]) -> dict[str, str]:

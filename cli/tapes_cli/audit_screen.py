@@ -40,6 +40,8 @@ class Screen:
     def add(self, row: Row, found: list[Command]) -> None:
         if not found:
             return
+        if self.lines:
+            self.lines.append("")
         for line in self._session(row, found):
             if self.with_output:
                 click.echo(line)
@@ -62,7 +64,6 @@ class Screen:
             if self.with_output and one.ran:
                 yield from _output(self.archive, one.ran)
         yield f"  {coverage(found)}"
-        yield ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,13 @@ class Table:
         text = " ".join(_placed(output.fit(cells[n], self.widths[n]), n, self.widths[n]) for n in self.shown).rstrip()
         colour = "yellow" if wrong else "red" if one.failed else None
         yield output.styled(f"{mark} {text}", fg=colour, bold=bool(wrong) or None)
-        indent = 2 + sum(self.widths[n] + 1 for n in self.shown if n < LINE)
+        before = range(1 if output.width() < NARROW else LINE)
+        indent = 2 + sum(self.widths[n] + 1 for n in self.shown if n in before)
         room = output.width() - indent
         if "rewritten" in wrong and one.asked:
             yield " " * indent + output.fit(output.harmless(f"asked: {one.asked.line}"), room)
         if wrong - {"rewritten"}:
-            yield " " * indent + output.fit(output.harmless(f"{_words(one)}: {one.judgement.why}"), room)
+            yield " " * indent + output.fit(output.harmless(one.judgement.why), room)
 
 
 def _cells(one: Command, many_days: bool) -> tuple[str, ...]:

@@ -25,7 +25,9 @@ from tapes.archive.redaction import Decided, Run, Withholding, needed, runs
 from tapes.errors import Damaged, NotFound, UsageError, Withheld
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record, body_refs
+from tapes.session.commands import output_text
 from tapes.session.exchanges import Exchange, gather
+from tapes.session.joining import witnessed
 from tapes.session.probes import ELSEWHERE, Probes, Scanner, media_in, probes_of, tokens_of
 from tapes.session.view import Step, steps
 from tapes.wire.turns import Text, Thinking, ToolCall
@@ -116,6 +118,7 @@ def forget_steps(archive: Archive, session: Digest, first: int, last: int, *, ev
     plan = Plan(f"steps {first}..{last}" if first != last else f"step {first}")
     sources = _sources(chosen, dict(records))
     media = [data for step in chosen if step.type == "media" for data in _pictures(archive, step, sources)]
+    media += _outputs(archive, records, chosen)
     seeker = _Seeker(archive, probes_of(chosen, media))
     own = seeker.seek(session, records, sources, {step.hash: step for step in chosen}, plan.losses)
     plan.unread = _unread(own, records, every)
@@ -132,6 +135,8 @@ def _sources(chosen: Iterable[Step], records: dict[Digest, Record]) -> dict[Dige
     for step in chosen:
         record = records[step.hash]
         parents = [records[parent] for parent in record.parents[:1] if parent in records]
+        if record.type == "command.start":
+            parents = [one for one in records.values() if one.type == "command.output" and step.hash in one.parents]
         for from_ in [record] if record.type.startswith("exchange.") else parents:
             for ref in body_refs(from_.body):
                 found.setdefault(ref.hash, f"step {step.number} ({step.type}) was read from it")
@@ -142,6 +147,14 @@ def _pictures(archive: Archive, step: Step, sources: dict[Digest, str]) -> Itera
     for ref in body_refs(archive.record(step.hash).body):
         if ref.hash in sources:
             yield from media_in(step, archive.body(ref))
+
+
+def _outputs(archive: Archive, records: Records, chosen: Iterable[Step]) -> Iterator[str]:
+    """What commands among the steps wrote: it is told again as the result of their calls."""
+    ran = witnessed(records)
+    for step in chosen:
+        if step.type == "command":
+            yield output_text(archive, ran[step.hash])
 
 
 class _Seeker:
@@ -169,8 +182,7 @@ class _Seeker:
                     found.bodies[ref.hash] = None
                     losses.append(Loss(session, digest, record.type, ref, why))
         for digest, record in records:
-            step = chosen.get(digest)
-            why = "" if decided.record(record) else self._record(digest, record, step, exchanges, found)
+            why = "" if decided.record(record) else self._record(digest, record, chosen, exchanges, found)
             if why:
                 found.records[digest] = record
                 losses.append(Loss(session, digest, record.type, None, why))
@@ -195,10 +207,18 @@ class _Seeker:
         return self._probes.find(raw) >= 0 or self._probes.find(quoted) >= 0
 
     def _record(
-        self, digest: Digest, record: Record, step: Step | None, exchanges: dict[Digest, Exchange], found: Withholding
+        self,
+        digest: Digest,
+        record: Record,
+        chosen: dict[Digest, Step],
+        exchanges: dict[Digest, Exchange],
+        found: Withholding,
     ) -> str:
-        if step is not None and record.type in ("tool.use", "tool.result", "note"):
+        step = chosen.get(digest)
+        if step is not None and record.type in ("tool.use", "tool.result", "command.start", "note"):
             return f"it is step {step.number}"
+        if record.type.startswith("command.") and record.parents and record.parents[0] in chosen:
+            return f"of the command that is step {chosen[record.parents[0]].number}"
         if record.type == "exchange.part":
             exchange = exchanges.get(record.parents[0]) if record.parents else None
             if exchange and exchange.response and exchange.response.hash in found.bodies:

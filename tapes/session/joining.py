@@ -23,21 +23,27 @@ def joined(records: Sequence[tuple[Digest, Record]], asking: Asking) -> list[Com
     return sorted(_Joining(records, asking).commands(), key=lambda command: command.seq)
 
 
+def joins(records: Sequence[tuple[Digest, Record]]) -> dict[Digest, tuple[Digest, str, bool]]:
+    """By the start of a command: the call it belongs to, how that is known, and whether exactly. Of several joins the
+    exact one counts, else the last."""
+    found: dict[Digest, tuple[Digest, str, bool]] = {}
+    for _, record in records:
+        if record.type == "join" and len(record.parents) == 2:
+            use, start = record.parents
+            exact = bool(record.body.get("exact"))
+            if exact or not found.get(start, (use, "", False))[2]:
+                found[start] = (use, str(record.body.get("method", "")), exact)
+    return found
+
+
 class _Joining:
     def __init__(self, records: Sequence[tuple[Digest, Record]], asking: Asking) -> None:
         self._asking = asking
         self._session = records[0][0]
         opened = records[0][1].body
         self._agent = _participant(opened.get("participant", {"kind": "agent", "name": opened.get("agent", "")}))
-        self._ran = _witnessed(records)
-        self._joins: dict[Digest, tuple[Digest, str, bool]] = {}
-        """By start: the call, how, and whether exactly. Of several the exact one, else the last."""
-        for _, record in records:
-            if record.type == "join" and len(record.parents) == 2:
-                use, start = record.parents
-                exact = bool(record.body.get("exact"))
-                if exact or not self._joins.get(start, (use, "", False))[2]:
-                    self._joins[start] = (use, str(record.body.get("method", "")), exact)
+        self._ran = witnessed(records)
+        self._joins = joins(records)
 
     def commands(self) -> Iterator[Command]:
         of_call: dict[Digest, list[Ran]] = {}
@@ -113,7 +119,8 @@ def pair(claims: Sequence[Claim], ran: Sequence[Ran]) -> dict[Digest, Claim | No
     return found
 
 
-def _witnessed(records: Sequence[tuple[Digest, Record]]) -> dict[Digest, Ran]:
+def witnessed(records: Sequence[tuple[Digest, Record]]) -> dict[Digest, Ran]:
+    """What ran, by the hash of its start."""
     starts = {digest: record for digest, record in records if record.type == "command.start"}
     of: dict[Digest, list[tuple[Digest, Record]]] = {digest: [] for digest in starts}
     for digest, record in records:

@@ -396,12 +396,12 @@ def honest(chance: random.Random, output: list[tuple[str, bytes]], status: int |
         text = text.strip()
     if chance.random() < 0.3:
         text = text.replace("\r\n", "\n")
-    if chance.random() < 0.1:
-        text = text.replace("ok", "[REDACTED:known-value]", 1)
     ends = [f"[exit {status}]\n", ""] if signal is None else [f"[exit {128 + signal}]\n", f"[signal {signal}]\n", ""]
     head = chance.choice(ends)
     if chance.random() < 0.1 and len(text) > 12:
-        return f"[shortened]\n{head}{text[: len(text) // 3]}\n… left out …\n{text[-len(text) // 3 :]}"
+        head, text = f"[shortened]\n{head}", f"{text[: len(text) // 3]}\n… left out …\n{text[-len(text) // 3 :]}"
+    if chance.random() < 0.1:
+        text = text.replace("ok", "[REDACTED:known-value]", 1)
     return head + text
 
 

@@ -15,6 +15,8 @@ from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.record.tomb import WITHHELD
+from tapes.session.audit import commands
+from tapes.session.commands import pieces
 from tapes.session.exchanges import Exchange, exchanges
 from tapes.session.sockets import messages
 from tapes.session.view import steps
@@ -27,9 +29,10 @@ from tapes_cli.home import open_archive
 @click.option("--request", "what", flag_value="request", help="The request body of its exchange, byte for byte.")
 @click.option("--response", "what", flag_value="response", help="The response body, byte for byte.")
 @click.option("--headers", "what", flag_value="headers", help="Request and response headers as they were sent.")
+@click.option("--output", "what", flag_value="output", help="What a command wrote, byte for byte.")
 @click.option("--messages", "what", flag_value="messages", help="WebSocket messages, one JSON object a line.")
 def command(ref: str, what: str | None) -> None:
-    """Print a record as JSON, or the stored bytes of an exchange's bodies to standard output.
+    """Print a record as JSON, or the stored bytes of an exchange's bodies or a command's output to standard output.
 
     Bodies are after content-decoding and redaction: the record says where anything was replaced. A body larger than
     memory is no problem; a damaged one ends with exit code 4, and what came before it must not be trusted.
@@ -45,6 +48,9 @@ def command(ref: str, what: str | None) -> None:
             return
         if what == "messages":
             show_messages(archive, found.session, digest)
+            return
+        if what == "output":
+            write_output(archive, found.session, digest, record)
             return
         exchange = exchange_of(archive, found.session, digest, record)
         if what == "headers":
@@ -78,6 +84,20 @@ def write_body(archive: Archive, exchange: Exchange, what: str) -> None:
     elif what == "response" and exchange.status is None:
         raise NotFound(f"exchange {exchange.hash.short()} has no response: {exchange.outcome}")
     out.flush()
+
+
+def write_output(archive: Archive, session: Digest, digest: Digest, record: Record) -> None:
+    """Of a command by any record of it, or of the call that it was joined to."""
+    ran = [one.ran for one in commands(archive, session, wanted=lambda one: digest in one.records) if one.ran]
+    if not ran:
+        raise UsageError(
+            f"{digest.short()} is a {record.type}, and of no command that ran",
+            hint=f"commands of its session: tapes commands {session.short()}",
+        )
+    for one in ran:
+        for _, data in pieces(archive, one):
+            sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def show_messages(archive: Archive, session: Digest, digest: Digest) -> None:

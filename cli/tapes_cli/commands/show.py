@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -11,9 +11,11 @@ from tapes.archive.base import Archive
 from tapes.archive.refs import Ref, resolve
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
+from tapes.session.audit import coverage as coverage_of
+from tapes.session.commands import Command
 from tapes.session.exchanges import Exchange, exchanges
 from tapes.session.rows import summary_of
-from tapes.session.view import Step, steps
+from tapes.session.view import Step, timeline
 from tapes_cli import output
 from tapes_cli.commands.log import main_model
 from tapes_cli.home import open_archive
@@ -25,6 +27,7 @@ ICONS = {
     "answer": "◀",
     "tool.use": "⚙",
     "tool.result": "↳",
+    "command": "$",
     "media": "▣",
     "error": "✗",
     "gap": "⚠",
@@ -68,7 +71,7 @@ def command(ref: str, view: str | None, full: bool, as_json: bool) -> None:
 
 
 def show_steps(archive: Archive, ref: Ref, full: bool, as_json: bool) -> None:
-    chosen = steps(archive, ref.session)
+    commands, chosen = timeline(archive, ref.session)
     if ref.step is not None:
         chosen = (step for step in chosen if step.number == ref.step)
     if as_json:
@@ -77,7 +80,7 @@ def show_steps(archive: Archive, ref: Ref, full: bool, as_json: bool) -> None:
     if ref.step is not None:
         output.page(whole_step(one(chosen, ref)))
         return
-    output.page([*headline(archive, ref.session), *lines_of(chosen, full)])
+    output.page([*headline(archive, ref.session, commands), *lines_of(chosen, full)])
 
 
 def _print_json_steps(chosen: Iterator[Step], ref: Ref) -> None:
@@ -101,7 +104,7 @@ def no_such_step(ref: Ref) -> NotFound:
     return NotFound(f"session {short} has no step {ref.step}", hint=f"its steps: tapes show {short}")
 
 
-def headline(archive: Archive, session: Digest) -> list[str]:
+def headline(archive: Archive, session: Digest, commands: list[Command]) -> list[str]:
     row = summary_of(archive, session)
     name = f" {row.name}" if row.name else ""
     agent = f"{row.agent} {row.agent_version}".strip()
@@ -110,8 +113,9 @@ def headline(archive: Archive, session: Digest) -> list[str]:
         f"{output.wall(row.started_ns)} · {output.duration(row.ended_ns - row.started_ns)} · {row.command} in {row.cwd}"
     )
     third = coverage(row.exchanges, row.complete, row.partial, row.gaps, row.redactions, row.egress)
+    fourth = [str(coverage_of(commands))] if commands else []
     wide = output.width()
-    return [*(output.fit(output.harmless(line), wide) for line in (first, second, third)), ""]
+    return [*(output.fit(output.harmless(line), wide) for line in (first, second, third, *fourth)), ""]
 
 
 def coverage(exchanges: int, complete: int, partial: int, gaps: int, redactions: int, egress: int) -> str:
@@ -135,14 +139,17 @@ def line_of(step: Step) -> str:
     thread = "" if step.thread in ("", "main") else f"[{step.thread[:8]}] "
     head = f"{step.number:>4} {output.wall(step.wall_ns)[11:]} {step.hash.short(8)} {icon} "
     text = output.fit(output.harmless(thread + brief(step)), output.width() - output.cell_width(head))
-    return output.styled(head + text, fg="red" if step.failed else COLOURS.get(step.type))
+    doubt = step.facts.get("verdict", "matched") != "matched"
+    return output.styled(head + text, fg="red" if step.failed or doubt else COLOURS.get(step.type))
 
 
 def brief(step: Step) -> str:
     text = " ".join(step.text[:2000].split())
     match step.type:
         case "tool.use":
-            return f"{step.facts['name']} {text}"
+            return f"{step.facts['name']}{_doubt(step, ' ({})')} {text}"
+        case "command":
+            return f"{'  ' * step.facts['within']}{ending(step.facts)}{_doubt(step, ', {}')}: {text}"
         case "tool.result":
             lines = step.text.count("\n") + 1
             folded = f" ({output.size(step.facts['bytes'] or 0)}, {lines} lines)" if lines > 1 else ""
@@ -153,6 +160,20 @@ def brief(step: Step) -> str:
             return f"GAP: {text}"
         case _:
             return text
+
+
+def ending(facts: Mapping[str, Any]) -> str:
+    """How a command ended: `exit 0, 1.5s`."""
+    if facts["signal"]:
+        said = f"signal {facts['signal']}"
+    else:
+        said = "not seen to end" if facts["exit"] is None else f"exit {facts['exit']}"
+    return said if facts["duration_us"] is None else f"{said}, {output.duration(facts['duration_us'] * 1000)}"
+
+
+def _doubt(step: Step, form: str) -> str:
+    verdict = step.facts.get("verdict", "matched")
+    return "" if verdict == "matched" else form.format(verdict.replace("-", " ").upper())
 
 
 def whole_step(step: Step) -> list[str]:

@@ -164,6 +164,7 @@ class Session:
             "argv": [b"bash", b"-c", raw],
             "line": raw,
             "cwd": b"/home/alice/project",
+            "tty": False,
             "environment": [["AWS_PROFILE", b"staging"]],
         }
         return self.add("command.start", body | more, *([outer] if outer else []))

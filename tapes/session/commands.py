@@ -152,7 +152,7 @@ class Command:
 
     @property
     def duration_ns(self) -> int | None:
-        return self.ran.end.body["duration_ns"] if self.ran and self.ran.end else None
+        return self.ran.end.body.get("duration_ns") if self.ran and self.ran.end else None
 
     @property
     def surroundings(self) -> Iterator[str]:

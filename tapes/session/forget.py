@@ -27,7 +27,7 @@ from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record, body_refs
 from tapes.session.commands import output_text
 from tapes.session.exchanges import Exchange, gather
-from tapes.session.joining import witnessed
+from tapes.session.joining import joins, witnessed
 from tapes.session.probes import ELSEWHERE, Probes, Scanner, media_in, probes_of, tokens_of
 from tapes.session.view import Step, steps
 from tapes.wire.turns import Text, Thinking, ToolCall
@@ -150,11 +150,16 @@ def _pictures(archive: Archive, step: Step, sources: dict[Digest, str]) -> Itera
 
 
 def _outputs(archive: Archive, records: Records, chosen: Iterable[Step]) -> Iterator[str]:
-    """What commands among the steps wrote: it is told again as the result of their calls."""
+    """What the commands of these steps wrote: a result says it again, in a frame of the agent's own."""
     ran = witnessed(records)
+    called = {start: use for start, (use, _, _) in joins(records).items() if start in ran}
+    parents = {digest: record.parents for digest, record in records if record.type == "tool.result"}
     for step in chosen:
-        if step.type == "command":
-            yield output_text(archive, ran[step.hash])
+        yield from (
+            output_text(archive, ran[start])
+            for start in ran
+            if start == step.hash or called.get(start) in parents.get(step.hash, ())
+        )
 
 
 class _Seeker:

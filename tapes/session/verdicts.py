@@ -125,6 +125,8 @@ class Judge:
             if not command.call.claims or not all(claim.certain for claim in command.call.claims):
                 return Judgement("matched", "run by the program that the call is")
             return Judgement("not-requested", "the call asked for another command, which ran as well")
+        if not command.line:
+            return Judgement(why="not known: its beginning was not reported")
         if command.method:
             return Judgement(why="what asked for it is withheld or damaged")
         if any(same_line(c.asked.line, ran.line) for c in self._loose if c.asked):

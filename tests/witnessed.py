@@ -145,12 +145,13 @@ class Session:
             for n, (i, v) in enumerate(zip(ids, inputs, strict=True))
         ]
 
-    def tell(self, *told: tuple[Draft, str]) -> None:
+    def tell(self, *told: tuple[Draft, str], is_error: bool = False) -> None:
         """What the model is told of calls, in the next request."""
         results = [{"type": "tool_result", "tool_use_id": use.body["id"], "content": text} for use, text in told]
         opened = self.opened([{"role": "assistant", "content": []}, {"role": "user", "content": results}])
         for n, (use, text) in enumerate(told):
-            self.add("tool.result", {"id": use.body["id"], "at": [1, n], "length": len(text)}, opened, use)
+            body = {"id": use.body["id"], "at": [1, n], "length": len(text), "is_error": is_error}
+            self.add("tool.result", body, opened, use)
         answer = {"outcome": "complete", "status": 200, "response": None}
         self.add("exchange.end", answer, opened)
 

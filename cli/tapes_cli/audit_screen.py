@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any
 
 import click
@@ -63,7 +64,7 @@ class Screen:
                 yield from (output.fit(line, output.width()) for line in _execs(one.ran))
             if self.with_output and one.ran:
                 yield from _output(self.archive, one.ran)
-        yield f"  {coverage(found)}"
+        yield from wrap(str(coverage(found)), output.width(), initial_indent="  ", subsequent_indent="  ")
 
 
 @dataclass(frozen=True, slots=True)

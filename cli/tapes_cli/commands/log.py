@@ -28,14 +28,14 @@ def command(as_json: bool, limit: int | None) -> None:
             if limit == 0:
                 break
     if not as_json:
-        head = ("hash", "name", "agent", "model", "started", "length", "exchanges", "tools", "outcome")
+        head = ("hash", "name", "agent", "model", "started", "length", "exchanges", "tools", "ran", "outcome")
         output.page(output.table([cells(row) for row in found], head, stretch=3))
 
 
 def cells(row: Row) -> tuple[str, ...]:
     s = row.summary
     if row.error:
-        return (row.session.short(), "", "", row.error, "", "", "", "", "DAMAGED")
+        return (row.session.short(), "", "", row.error, "", "", "", "", "", "DAMAGED")
     # What an unknown program calls itself is long and seldom its version.
     agent = s.agent if s.agent == "generic" else f"{s.agent} {s.agent_version}".strip()
     exchanges = f"{s.exchanges}" + (f" ({s.partial} partial)" if s.partial else "")
@@ -48,6 +48,7 @@ def cells(row: Row) -> tuple[str, ...]:
         output.duration(s.ended_ns - s.started_ns),
         exchanges,
         str(s.tool_uses),
+        f"{s.commands}" + (f" ({s.commands_failed} failed)" if s.commands_failed else ""),
         s.outcome + (f", {s.gaps} gaps" if s.gaps else ""),
     )
 
@@ -81,6 +82,9 @@ def as_object(row: Row) -> dict[str, Any]:
         "outcomes": s.outcomes,
         "tool_uses": s.tool_uses,
         "tool_results": s.tool_results,
+        "commands": s.commands,
+        "commands_failed": s.commands_failed,
+        "commands_lost": s.commands_lost,
         "gaps": s.gaps,
         "redactions": s.redactions,
         "egress": s.egress,

@@ -29,7 +29,7 @@ from tapes.intake.recording import LAUNCH, Who
 from tapes.wire import endpoints
 from tapes.wire.exchange import Arrived, Egress, Happening, Moment, PassedBy
 from tapes_addons import flow as flows
-from tapes_addons import refusal
+from tapes_addons import local, refusal
 from tapes_addons.routes import HostMap, Target, UpstreamProxy, choose_base, is_loopback
 
 KEY, STORED, PLAIN = "tapes.key", "tapes.stored", "tapes.plain"
@@ -105,6 +105,9 @@ class Capture:
             self._users[flow.client_conn.id] = user
         flow.metadata[WHO] = self._whose(flow.client_conn, {k.lower(): v for k, v in request.headers.items()})
         route = "proxy"
+        if ours and local.is_local(request.path):
+            flow.metadata[local.LOCAL] = True
+            return
         if ours:
             chosen = choose_base(self._config.base_urls, request.path)
             if chosen is None:
@@ -171,6 +174,9 @@ class Capture:
         self._chain(flow)
 
     async def request(self, flow: http.HTTPFlow) -> None:
+        if local.LOCAL in flow.metadata:
+            local.answer(flow, self._sink, flow.metadata[WHO])
+            return
         if STORED not in flow.metadata:
             if KEY in flow.metadata:
                 sent = len(flow.request.raw_content or b"")

@@ -29,6 +29,7 @@ from typing import Any
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.errors import TapesError
 from tapes.intake.commands import Surroundings
+from tapes.intake.joins import Joiner
 from tapes.intake.linker import Linker
 from tapes.intake.opening import Facts, adopt, open_session
 from tapes.intake.recording import LAUNCH, Recording
@@ -110,9 +111,10 @@ class Run:
         environ = dict(os.environb)
         redactor = Redactor(secret_variables(environ), strict=plan.redact == "strict")
         self.archive = LmdbArchive.open(Path(plan.home) / "archive", create=True)
+        joiner = Joiner()
         if plan.session:
             self.session = Digest.parse(plan.session)
-            summary, linker = adopt(self.archive, self.session, plan.lost_since_ns)
+            summary, linker = adopt(self.archive, self.session, plan.lost_since_ns, joiner.known)
         else:
             facts = Facts(
                 agent=plan.agent,
@@ -130,7 +132,8 @@ class Run:
             linker = Linker()
         control.send(session=self.session.hex())
         around = Surroundings(plan.agent, getpass.getuser(), plan.person, shells.ALL)
-        self.recording = Recording(Splitter(self.session, redactor, around), by_name(plan.agent), linker, summary)
+        splitter = Splitter(self.session, redactor, around)
+        self.recording = Recording(splitter, by_name(plan.agent), linker, summary, joiner=joiner)
         self.writer = Writer(
             self.archive,
             lambda who: self.recording,

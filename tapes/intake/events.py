@@ -142,7 +142,7 @@ class _Reader:
             body["input"] = raw.data
         if call.error:
             body["error"] = call.error
-        return Event("tool.use", body, call)
+        return Event("tool.use", body, call, raw.data)
 
     def _result(self, result: ToolResult, use: str, at: list[int]) -> Event:
         text = result.text().encode("utf-8", "surrogatepass")
@@ -156,4 +156,4 @@ class _Reader:
         }
         if result.id != use:
             body["wire_id"] = result.id
-        return Event("tool.result", body)
+        return Event("tool.result", body, said=text)

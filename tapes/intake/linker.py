@@ -32,6 +32,8 @@ class Event:
     body: dict[str, object]
     call: ToolCall | None = None
     """What a `tool.use` was read from."""
+    said: bytes = b""
+    """The whole input or result, redacted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +91,28 @@ class Linker:
         event: Event,
         exchange: Draft,
         write: Callable[[str, dict[str, object], list[Digest | Draft]], Draft],
-    ) -> None:
+    ) -> Draft | None:
         """Write `event` unless this session has it already (every retry carries it again)."""
         self._let_go()
         identifier = str(event.body["id"])
         if event.type == "tool.result":
             if identifier not in self._answered:
                 use = self.uses.get(identifier)
-                write(event.type, event.body, [exchange, use.record] if use else [exchange])
+                draft = write(event.type, event.body, [exchange, use.record] if use else [exchange])
                 self._given(identifier)
-            return
+                return draft
+            return None
         what = (event.body["name"], event.body["input_hash"])
         before = self.uses.get(identifier)
         if before is None or before.what != what or identifier in self._answered:
-            self._made(identifier, _Use(write(event.type, event.body, [exchange]), what))
+            draft = write(event.type, event.body, [exchange])
+            self._made(identifier, _Use(draft, what))
             if event.call is not None and not event.call.id:
                 self._nameless[identifier] = _Nameless(identifier, event.call)
                 while len(self._nameless) > MOST_NAMELESS:
                     del self._nameless[next(iter(self._nameless))]
+            return draft
+        return None
 
     def _made(self, identifier: str, use: _Use) -> None:
         self.uses[identifier] = use

@@ -12,6 +12,7 @@ from typing import Literal
 
 from tapes.archive.base import Draft
 from tapes.archive.summary import Summary
+from tapes.intake.joins import Joiner
 from tapes.intake.linker import Linker
 from tapes.intake.lost import Lost
 from tapes.intake.opening import Facts, opening
@@ -45,6 +46,7 @@ class Recording:
     linker: Linker = field(default_factory=Linker)
     summary: Summary = field(default_factory=Summary)
     lost: Lost = field(default_factory=Lost)
+    joiner: Joiner = field(default_factory=Joiner)
     busy_ns: int = 0
     """Monotonic time of the last happening."""
 

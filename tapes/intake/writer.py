@@ -241,6 +241,8 @@ class Writer:
         if isinstance(recording.session, Draft) and recording.session.hash is None:
             recording.splitter.add(recording.session)  # the batch it was in is lost; a gap needs a session
         self._write_gap(recording)
+        recording.joiner.finish()
+        self._write_joins(recording)
         summary = recording.summary
         body: dict[str, object] = {
             **last,
@@ -314,11 +316,13 @@ class Writer:
         return recording
 
     def _round(self, recording: Recording, *, urgent: bool = False) -> None:
+        self._write_joins(recording)
         batch, written = recording.splitter.take_batch()
         batch.urgent = urgent
         if batch.drafts and self._commit(recording, batch):
             for record in written:
                 self._events(recording, record)
+            self._write_joins(recording)
             if self._queue:
                 return  # what was read goes with the next commit: exchanges that wait to be safe come first
             more, _ = recording.splitter.take_batch()
@@ -338,7 +342,16 @@ class Writer:
         if reading.error:
             splitter.draft("note", Moment.now(), {"kind": "reading", "text": reading.error}, [written.draft])
         for event in reading.events:
-            recording.linker.link(event, written.draft, lambda t, b, p: splitter.draft(t, Moment.now(), b, p))
+            draft = recording.linker.link(event, written.draft, lambda t, b, p: splitter.draft(t, Moment.now(), b, p))
+            if draft is not None:
+                recording.joiner.event(event, draft, written.opened, recording.agent.name)
+
+    @staticmethod
+    def _write_joins(recording: Recording) -> None:
+        splitter, joiner = recording.splitter, recording.joiner
+        joiner.hear(splitter.commands.news)
+        for join in joiner.take():
+            splitter.draft("join", Moment.now(), join.body, join.parents)
 
     def _commit(self, recording: Recording, batch: Batch) -> bool:
         """Commit, trying again for as long as it takes; only the end of the run makes it give up."""

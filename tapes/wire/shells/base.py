@@ -41,7 +41,8 @@ class Claim:
     cwd: str = ""
     background: bool = False
     certain: bool = True
-    """False where it was read out of a program (JavaScript of Codex' code mode), not said as such."""
+    """False where it was read out of a program (JavaScript of Codex' code mode), not said as such. `line` is then ""
+    where the program puts it together itself."""
 
 
 Denied = Literal["", "person", "rule", "sandbox", "mode", "unknown"]

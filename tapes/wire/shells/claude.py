@@ -29,7 +29,7 @@ from tapes.wire.shells.lines import line_of, script_of, word_at
 from tapes.wire.turns import Json
 
 JoinsBy = Literal["telemetry", "hooks", "text"]
-HOOKS = ("PreToolUse", "PermissionRequest", "PermissionDenied")
+HOOKS = ("PreToolUse", "PermissionDenied")
 HOOK_SECONDS = 2
 _TELEMETRY = "CLAUDE_CODE_ENABLE_TELEMETRY"
 _EVAL = b"&& eval "

@@ -114,7 +114,7 @@ def _claims(tool: str, arguments: Json, certain: bool = True) -> tuple[Claim, ..
 
 
 def _in_program(program: str) -> Iterator[Claim]:
-    """The commands that a program of code mode names in so many words."""
+    """The commands that a program of code mode names in so many words; "" for one that it puts together."""
     for call in _CALL.finditer(program):
         fields = object_at(program, call.end())
         given: dict[str, Json] = {}
@@ -122,7 +122,7 @@ def _in_program(program: str) -> Iterator[Claim]:
             value = string_at(program, at)
             if value is not None:
                 given[name] = value
-        yield from _claims(call[1], given, certain=False)
+        yield from _claims(call[1], given, certain=False) or (Claim("", certain=False),)
 
 
 def _framed(head: re.Match[str], output: str) -> Told:

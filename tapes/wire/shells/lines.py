@@ -8,6 +8,8 @@ from collections.abc import Sequence
 SHELLS = frozenset({b"sh", b"bash", b"zsh", b"dash", b"ash", b"ksh", b"fish"})
 _PLAIN = re.compile(rb"[^\s'\"\\|&;<>()$`#]+")
 _DOUBLE = re.compile(rb'((?:[^"\\$`]|\\.)*)"', re.DOTALL)
+_ESCAPED = re.compile(rb'\\([\\"$`\n])')
+"""Inside double quotes; with a line break it is nothing."""
 _SAFE = re.compile(rb"[\w@%+=:,./-]+", re.ASCII)
 _TAKES_WORD = frozenset({b"--rcfile", b"--init-file"})
 
@@ -30,10 +32,10 @@ def word_at(text: bytes, start: int) -> tuple[bytes, int] | None:
             quoted = _DOUBLE.match(text, at + 1)
             if quoted is None:
                 return None
-            found += re.sub(rb'\\([\\"$`])', rb"\1", quoted[1].replace(b"\\\n", b""))
+            found += _ESCAPED.sub(lambda escape: escape[1].strip(b"\n"), quoted[1])
             at = quoted.end()
         elif head == b"\\" and at + 1 < len(text):
-            found += text[at + 1 : at + 2]
+            found += text[at + 1 : at + 2].strip(b"\n")
             at += 2
         elif plain := _PLAIN.match(text, at):
             found += plain[0]

@@ -4,7 +4,8 @@ A checker with a reader of its own would bless what the real reader cannot read.
 methods, and a defect there shows up as damage here. Structural checks alone miss flipped bits; re-hashing finds them.
 
 For each record: its hash and form, its link to the one before, that its parents exist, that every body it refers to
-comes out whole, and that the bytes of a response's part are either kept aside or stand in the response. A full run
+comes out whole, that the bytes of a response's part are either kept aside or stand in the response, and that what a command or a terminal
+says of its data is so. A full run
 then compares the archive's tables with its log and packs (`Archive.audit`), which also re-hashes what no record needs.
 It can be taken up where another stopped, or be done a part at a time.
 
@@ -24,6 +25,7 @@ from tapes import errors
 from tapes.archive.base import Archive
 from tapes.archive.redaction import covers
 from tapes.archive.rehash import BodyChecker
+from tapes.archive.shape import check_shape
 from tapes.archive.structure import EVERY as STRUCTURE_EVERY
 from tapes.archive.structure import structure
 from tapes.errors import Damaged, NotFound
@@ -314,6 +316,7 @@ class _Run:
             self._try(pos, digest, partial(self._archive.position, parent))
         for ref in body_refs(record.body):
             self._try(pos, digest, partial(self._bodies.check, ref))
+        self._try(pos, digest, lambda: check_shape(self._archive, record))
         if record.type == "exchange.part":
             self._try(pos, digest, lambda: self._part(pos, digest, record))
         elif record.type == "exchange.end" and record.parents:

@@ -4,8 +4,8 @@ A checker with a reader of its own would bless what the real reader cannot read.
 methods, and a defect there shows up as damage here. Structural checks alone miss flipped bits; re-hashing finds them.
 
 For each record: its hash and form, its link to the one before, that its parents exist, that every body it refers to
-comes out whole, that the bytes of a response's part are either kept aside or stand in the response, and that what a command or a terminal
-says of its data is so. A full run
+comes out whole, that the bytes of a response's part are either kept aside or stand in the response, and that a
+command's output is as long as it says. A full run
 then compares the archive's tables with its log and packs (`Archive.audit`), which also re-hashes what no record needs.
 It can be taken up where another stopped, or be done a part at a time.
 

@@ -3,10 +3,11 @@
 **A session**: every record of it becomes a tombstone, but for `redaction` records. What it said is destroyed as far as
 no other session's bodies are made of the same pieces.
 
-**Steps**: what they say is to be nowhere. A later request repeats the history and a body is whole or withheld, so all
-bodies of the session in which any of it stands are withheld, and of the records those that hold some of it: tool events
-and notes of these steps, parts (hashes of short stretches) of withheld answers, and whatever else has the words in its
-own bytes (a command line with the prompt). The other records stay, and so what the exchange was: URL, times, sizes.
+**Steps**: what they say, and what the commands they asked for put out (ran.py), is to be nowhere. A later request
+repeats the history and a body is whole or withheld, so all bodies of the session in which any of it stands are
+withheld, and of the records those that hold some of it: tool events and notes of these steps, their commands, parts
+(hashes of short stretches) of withheld answers, and whatever else has the words in its own bytes (a command line with
+the prompt). The other records stay, and so what the exchange was: URL, times, sizes.
 
 **Everywhere**: what is said is sought in the other sessions too, texts of 64 bytes and more; what a whole session says
 as strings by themselves, and without its reminders, which every session of an agent says. Without it the others are
@@ -16,19 +17,19 @@ only named.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from tapes.archive.base import Archive
 from tapes.archive.redaction import Decided, Run, Withholding, needed, runs
 from tapes.errors import Damaged, NotFound, UsageError, Withheld
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record, body_refs
-from tapes.session.commands import output_text
 from tapes.session.exchanges import Exchange, gather
-from tapes.session.joining import joins, witnessed
-from tapes.session.probes import ELSEWHERE, Probes, Scanner, media_in, probes_of, tokens_of
+from tapes.session.probes import ELSEWHERE, SHORTEST, Probes, Scanner, media_in, probes_of, tokens_of
+from tapes.session.ran import gone_with, words_of
 from tapes.session.view import Step, steps
 from tapes.wire.turns import Text, Thinking, ToolCall
 
@@ -118,15 +119,22 @@ def forget_steps(archive: Archive, session: Digest, first: int, last: int, *, ev
     plan = Plan(f"steps {first}..{last}" if first != last else f"step {first}")
     sources = _sources(chosen, dict(records))
     media = [data for step in chosen if step.type == "media" for data in _pictures(archive, step, sources)]
-    media += _outputs(archive, records, chosen)
-    seeker = _Seeker(archive, probes_of(chosen, media))
+    gone = gone_with(records, {step.hash: step.number for step in chosen})
+    words = list(words_of(archive, records, gone))
+    seeker = _Seeker(archive, _with(words, probes_of(chosen, media)), gone)
     own = seeker.seek(session, records, sources, {step.hash: step for step in chosen}, plan.losses)
     plan.unread = _unread(own, records, every)
     _count_steps(own, records, every)
     plan.withholdings.append(own)
-    _elsewhere(archive, plan, probes_of(chosen, media, ELSEWHERE), everywhere)
+    _elsewhere(archive, plan, _with(words, probes_of(chosen, media, ELSEWHERE), ELSEWHERE), everywhere)
     _shared(archive, plan)
     return plan
+
+
+def _with(words: Iterable[str], probes: Probes, shortest: int = SHORTEST) -> Probes:
+    for text in words:
+        probes.add(text, shortest)
+    return probes
 
 
 def _sources(chosen: Iterable[Step], records: dict[Digest, Record]) -> dict[Digest, str]:
@@ -149,24 +157,11 @@ def _pictures(archive: Archive, step: Step, sources: dict[Digest, str]) -> Itera
             yield from media_in(step, archive.body(ref))
 
 
-def _outputs(archive: Archive, records: Records, chosen: Iterable[Step]) -> Iterator[str]:
-    """What the commands of these steps wrote: a result says it again, in a frame of the agent's own."""
-    ran = witnessed(records)
-    called = {start: use for start, (use, _, _) in joins(records).items() if start in ran}
-    parents = {digest: record.parents for digest, record in records if record.type == "tool.result"}
-    for step in chosen:
-        yield from (
-            output_text(archive, ran[start])
-            for start in ran
-            if start == step.hash or called.get(start) in parents.get(step.hash, ())
-        )
-
-
 class _Seeker:
     """Finds what of a session has something in it."""
 
-    def __init__(self, archive: Archive, probes: Probes) -> None:
-        self._archive, self._probes = archive, probes
+    def __init__(self, archive: Archive, probes: Probes, gone: Mapping[Digest, str] = MappingProxyType({})) -> None:
+        self._archive, self._probes, self._gone = archive, probes, gone
         self._scanner = Scanner(archive, probes)
 
     def seek(
@@ -182,7 +177,7 @@ class _Seeker:
         answers = {exchange.end_hash: exchange for exchange in exchanges.values() if exchange.end_hash}
         for digest, record in records:
             for ref in body_refs(record.body):
-                why = sources.get(ref.hash) or self._body(ref, answers.get(digest))
+                why = sources.get(ref.hash) or self._gone.get(digest) or self._body(ref, answers.get(digest))
                 if why and not decided.record(record) and not decided.body(ref, record):
                     found.bodies[ref.hash] = None
                     losses.append(Loss(session, digest, record.type, ref, why))
@@ -222,8 +217,8 @@ class _Seeker:
         step = chosen.get(digest)
         if step is not None and record.type in ("tool.use", "tool.result", "command.start", "note"):
             return f"it is step {step.number}"
-        if record.type.startswith("command.") and record.parents and record.parents[0] in chosen:
-            return f"of the command that is step {chosen[record.parents[0]].number}"
+        if digest in self._gone:
+            return self._gone[digest]
         if record.type == "exchange.part":
             exchange = exchanges.get(record.parents[0]) if record.parents else None
             if exchange and exchange.response and exchange.response.hash in found.bodies:

@@ -65,11 +65,11 @@ def test_what_happens_stands_in_order_with_its_times() -> None:
 
 def test_a_record_is_written_by_the_second_and_by_size() -> None:
     tape = CommandTape()
-    tape.play(TerminalOpened(at(0), 80, 24), shown(b"x ", 1))
+    tape.play(TerminalOpened(at(0), 80, 24), shown(b"hello ", 1))
     tape.wait(1.5)
     assert tape.output("terminal") == b""
     tape.wait(2.1)
-    assert tape.output("terminal") == b"x "
+    assert tape.output("terminal") == b"hello "
     for n in range(100):
         tape.play(shown(b"\x1b[1mwords\x1b[0m " * 300, 3 + n))
     sizes = [BodyRef.of(record.body["data"]).length for record in tape.records("terminal") if record.body["data"]]

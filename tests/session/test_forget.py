@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import random
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from command_tape import KEY, OTHER
 from contract.archive_suite import is_sound
 from session.test_view import Tape, message
 from tapes.archive.base import Archive, Batch, Draft
@@ -27,7 +29,10 @@ from tapes.session.probes import Probes, Scanner, probes_of
 from tapes.session.rows import summary_of
 from tapes.session.view import Step, steps
 from tapes.wire.agents import by_name
+from tapes.wire.command import CommandEnded, CommandOutput, CommandStarted
+from tapes.wire.exchange import Moment
 from tapes.wire.redact import Redactor
+from tapes.wire.terminal import TerminalClosed, TerminalOpened, TerminalOutput
 
 
 def user(*blocks: Any) -> dict[str, Any]:
@@ -328,3 +333,51 @@ def test_what_a_body_has_in_common_with_an_earlier_one_is_not_read_again() -> No
         if record.type == "exchange.open"
     ]
     assert found == [False, False, True, True]
+
+
+OUTPUT = b"the spare key is under the third lobster pot, said the harbour master\n" * 5
+KEPT = b"ordinary output of another command, which nobody asked to forget\n" * 5
+
+
+def ran(tape: Tape, key: str, line: bytes, output: bytes) -> Digest:
+    """A witnessed command; its start."""
+    splitter, now = Splitter(tape.session, Redactor()), Moment.now()
+    splitter.take(CommandStarted(key, now, "supervisor", (b"bash", b"-c", line), b"/w"))
+    splitter.take(TerminalOpened(now, 80, 24))
+    splitter.take(TerminalOutput(now.mono_ns, b"\x1b[31m" + output[:20] + b"\x1b[0m"))
+    splitter.take(CommandOutput(key, now.mono_ns, "o", output))
+    splitter.take(CommandEnded(key, Moment.now(), 0, None, 5))
+    splitter.take(TerminalClosed(now))
+    batch, _ = splitter.take_batch()
+    tape.archive.commit(batch)
+    start = next(draft.hash for draft in batch.drafts if draft.type == "command.start")
+    assert start is not None
+    return start
+
+
+@pytest.mark.parametrize("step", ["tool.use", "tool.result"])
+def test_what_a_step_had_run_goes_with_it_wherever_its_output_stands(step: str) -> None:
+    tape = Tape()
+    conversation(
+        tape,
+        ([text("Where is the key?")], [use("toolu_abcdef0001", command="grep -r key /harbour/log")]),
+        ([result("toolu_abcdef0001", "see the log")], [text("It is in the log.")]),
+        ([text("It says: " + OUTPUT.decode())], [text("So it does.")]),
+    )
+    secret = ran(tape, KEY, b"grep -r key /harbour/log", OUTPUT)
+    records = list(tape.archive.session_records(tape.session))
+    call = next(digest for digest, record in records if record.type == "tool.use")
+    body = {"tool": "toolu_abcdef0001", "method": "env", "exact": True, "reader": "join", "version": 1}
+    tape.archive.commit(Batch([Draft("join", body, tape.session, (call, secret))]))
+    time.sleep(0.01)
+    kept = ran(tape, OTHER, b"ls", KEPT)
+    number = next(n for n, (type_, _) in told(tape.archive, tape.session).items() if type_ == step)
+    plan = forget_steps(tape.archive, tape.session, number, number)
+    assert OUTPUT in held(tape.archive)
+    carry_out(tape.archive, plan)
+    left = held(tape.archive)
+    assert b"lobster" not in left
+    assert OUTPUT[:20] not in left
+    assert KEPT in left
+    assert tape.archive.record(secret).type == "withheld"
+    assert tape.archive.record(kept).body["argv"] == [b"bash", b"-c", b"ls"]

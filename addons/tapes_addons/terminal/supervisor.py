@@ -83,7 +83,15 @@ def build(sources: Path = SOURCES, program: Path = PROGRAM) -> str:
         made = Path(folder) / program.name
         # Static starts faster and runs in a sandbox or container that has other libraries; not every system can.
         for how in (["-static", "-s"], ["-s"], []):
-            words = [*compiler.split(), "-std=gnu11", "-O2", *how, "-o", str(made), *map(str, sorted(sources.glob("*.c")))]
+            words = [
+                *compiler.split(),
+                "-std=gnu11",
+                "-O2",
+                *how,
+                "-o",
+                str(made),
+                *map(str, sorted(sources.glob("*.c"))),
+            ]
             try:
                 done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=_SECONDS)
             except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,0 +1,202 @@
+"""The recorded terminal of a session, as events in order; what is damaged, withheld or missing is an event in its
+place.
+
+A tape is made of parts, one a `terminal` record, of about a second each. Parts are known without reading what they
+hold; so whoever wants the screen as it was late in a long recording need read little (`keyframes.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tapes.archive.base import Archive
+from tapes.errors import Damaged, NotFound
+from tapes.record.digest import Digest
+from tapes.record.kinds import BodyRef, Record
+from tapes.record.tomb import WITHHELD
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to the terminal."""
+
+    at_ns: int
+    """Since the recording began. Never less than that of the event before."""
+    kind: Literal["o", "i", "r", "x"]
+    """Output, input, a new size, or something that is not there."""
+    record: Digest
+    data: bytes = b""
+    """Of output and input: after redaction."""
+    size: tuple[int, int] = (0, 0)
+    """Of a new size: columns and rows, as they were told."""
+    missed: int = 0
+    """Bytes that are not there, where that is known."""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One record of the recording."""
+
+    hash: Digest
+    record: Record
+    at_ns: int
+    size: tuple[int, int]
+    """Columns and rows at its beginning, as they were told; of one that is withheld, those before it."""
+    before: str = ""
+    """What is wrong between it and the part before."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of its output and input."""
+        reference = BodyRef.match(self.record.body.get("data"))
+        return reference.length if reference else 0
+
+    @property
+    def withheld(self) -> bool:
+        return self.record.type == WITHHELD
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """The terminal recording of one session. `parts` is never empty."""
+
+    archive: Archive
+    session: Digest
+    parts: tuple[Part, ...]
+    ended: bool
+    """Was its end recorded? A session that runs, or was killed, has none."""
+    upto_ns: int
+    """Since the beginning, up to the last event."""
+
+    @property
+    def first(self) -> Record:
+        return self.parts[0].record
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.parts[0].size
+
+    @property
+    def term(self) -> str:
+        """$TERM, or empty where it was not recorded."""
+        return str(self.first.body.get("term", ""))
+
+    def moment(self, record: Record) -> int:
+        """When a record of this session was made, in nanoseconds since the recording began."""
+        return max(0, _since(self.first, record))
+
+    def events(self, start: int = 0, stop: int | None = None) -> Iterator[Event]:
+        """Those of the parts `start` up to `stop`, in order; the first says the size that it begins with."""
+        size = (0, 0)
+        for part in self.parts[start:stop]:
+            for event in _in_part(self.archive, part, size):
+                size = event.size if event.kind == "r" else size
+                yield event
+
+
+def tape_of(archive: Archive, session: Digest) -> Tape | None:
+    """The session's recording; None where its terminal was not recorded. NotFound for an unknown session."""
+    found: list[tuple[Digest, Record]] = []
+    for digest, record in archive.session_records(session):
+        if record.type == "terminal" or (record.type == WITHHELD and record.body["type"] == "terminal"):
+            found.append((digest, record))
+    if not found:
+        return None
+    parts = _in_order(found)
+    last = parts[-1]
+    return Tape(
+        archive=archive,
+        session=session,
+        parts=parts,
+        ended=bool(last.record.body.get("last")),
+        upto_ns=last.at_ns + 1000 * sum(max(0, delta) for delta, *_ in _rows(last.record)),
+    )
+
+
+def _in_order(found: Sequence[tuple[Digest, Record]]) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    expected, at, size = 0, 0, (80, 24)
+    for digest, record in found:
+        body = record.body
+        number = body.get("n", expected) if not record.type == WITHHELD else expected
+        # A capture process that took over counts from 0 again.
+        before = "a part of the recording is missing" if number not in (expected, 0) else ""
+        at = max(at, _since(found[0][1], record))
+        size = _size(body.get("columns"), body.get("rows")) or size
+        parts.append(Part(digest, record, at, size, before))
+        at += 1000 * sum(max(0, delta) for delta, *_ in _rows(record))
+        for row in _rows(record):
+            if row[1] == "r":
+                size = _size(*row[2:]) or size
+        expected = number + 1
+    return tuple(parts)
+
+
+def _since(first: Record, record: Record) -> int:
+    """Nanoseconds between two records: by the monotonic clock where it is the same one, else by the wall's."""
+    if first.boot and first.boot == record.boot:
+        return record.mono_ns - first.mono_ns
+    return record.wall_ns - first.wall_ns
+
+
+def _size(columns: object, rows: object) -> tuple[int, int] | None:
+    return (columns, rows) if isinstance(columns, int) and isinstance(rows, int) else None
+
+
+_SHAPES: dict[object, tuple[type, ...]] = {"o": (int,), "i": (int,), "r": (int, int), "x": (int,)}
+
+
+def _rows(record: Record) -> list[tuple[Any, ...]]:
+    """The record's list of events, without those that have no shape we know."""
+    rows = record.body.get("events", ())
+    return [tuple(row) for row in rows if _shaped(row)] if isinstance(rows, list | tuple) else []
+
+
+def _shaped(row: object) -> bool:
+    if not isinstance(row, list | tuple) or len(row) < 2 or not isinstance(row[0], int) or row[1] not in _SHAPES:
+        return False
+    values, shape = row[2:], _SHAPES[row[1]]
+    return len(values) == len(shape) and all(
+        isinstance(v, t) and not isinstance(v, bool) and v >= 0 for v, t in zip(values, shape, strict=True)
+    )
+
+
+def _in_part(archive: Archive, part: Part, size: tuple[int, int]) -> Iterator[Event]:
+    at = part.at_ns
+    if part.before:
+        yield Event(at, "x", part.hash, why=part.before)
+    if part.size != size:
+        yield Event(at, "r", part.hash, size=part.size)
+    if part.withheld:
+        yield Event(at, "x", part.hash, why=f"withheld by record {part.record.body['by'].hex()[:12]}")
+        return
+    rows = _rows(part.record)
+    try:
+        data = _data(archive, part.record, rows)
+    except (Damaged, NotFound) as error:  # Withheld is a NotFound
+        yield Event(at, "x", part.hash, missed=part.length, why=str(error))
+        data = None
+    offset = 0
+    for delta, kind, *values in rows:
+        at += 1000 * max(0, delta)
+        if kind in ("o", "i"):
+            if data is not None:
+                yield Event(at, kind, part.hash, data=data[offset : offset + values[0]])
+            offset += values[0]
+        elif kind == "r":
+            yield Event(at, "r", part.hash, size=(values[0], values[1]))
+        else:
+            yield Event(at, "x", part.hash, missed=values[0], why="more than could be kept up with")
+
+
+def _data(archive: Archive, record: Record, rows: list[tuple[Any, ...]]) -> bytes:
+    reference = BodyRef.match(record.body.get("data"))
+    data = archive.body(reference) if reference else b""
+    if len(rows) != len(record.body.get("events", ())):
+        raise Damaged("some of its events have a shape that this version does not know")
+    if len(data) != sum(row[2] for row in rows if row[1] in ("o", "i")):
+        raise Damaged("its events do not agree with its bytes")
+    return data

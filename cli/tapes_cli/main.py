@@ -31,6 +31,8 @@ VERBS = {
     "show": "Show a session's timeline, exchanges or egress",
     "commands": "List the commands that ran: asked, ran and told side by side",
     "cat": "Print a record, or the exact bytes of a body",
+    "replay": "Play a recorded screen, or print it as it was",
+    "export": "Write a session as an asciicast, JSON events or text",
     "verify": "Re-derive every hash and link",
     "doctor": "Check that everything is in order for recording",
     "archive": "Compact, copy or repair the archive; what it takes",

@@ -121,7 +121,7 @@ def _in_order(found: Sequence[tuple[Digest, Record]]) -> tuple[Part, ...]:
     expected, at, size = 0, 0, (80, 24)
     for digest, record in found:
         body = record.body
-        number = body.get("n", expected) if not record.type == WITHHELD else expected
+        number = body.get("n", expected) if record.type != WITHHELD else expected
         # A capture process that took over counts from 0 again.
         before = "a part of the recording is missing" if number not in (expected, 0) else ""
         at = max(at, _since(found[0][1], record))
@@ -146,7 +146,8 @@ def _size(columns: object, rows: object) -> tuple[int, int] | None:
     return (columns, rows) if isinstance(columns, int) and isinstance(rows, int) else None
 
 
-_SHAPES: dict[object, tuple[type, ...]] = {"o": (int,), "i": (int,), "r": (int, int), "x": (int,)}
+_NUMBERS = {"o": 1, "i": 1, "r": 2, "x": 1}
+"""How many numbers follow, by kind of event."""
 
 
 def _rows(record: Record) -> list[tuple[Any, ...]]:
@@ -156,12 +157,11 @@ def _rows(record: Record) -> list[tuple[Any, ...]]:
 
 
 def _shaped(row: object) -> bool:
-    if not isinstance(row, list | tuple) or len(row) < 2 or not isinstance(row[0], int) or row[1] not in _SHAPES:
-        return False
-    values, shape = row[2:], _SHAPES[row[1]]
-    return len(values) == len(shape) and all(
-        isinstance(v, t) and not isinstance(v, bool) and v >= 0 for v, t in zip(values, shape, strict=True)
-    )
+    match row:
+        case [int(), str(kind), *numbers]:
+            return len(numbers) == _NUMBERS.get(kind) and all(type(n) is int and n >= 0 for n in numbers)
+        case _:
+            return False
 
 
 def _in_part(archive: Archive, part: Part, size: tuple[int, int]) -> Iterator[Event]:

@@ -104,8 +104,10 @@ def read_time(text: str) -> int:
     """Nanoseconds of `12.5s`, `1:30` or `1:02:03.5`. UsageError for anything else."""
     words = text.removesuffix("s").split(":")
     try:
-        seconds = sum(float(word) * 60**power for power, word in enumerate(reversed(words)))
-        if len(words) > 3 or not 0 <= seconds < 1e9 or any("_" in w or not w.strip() for w in words):
+        if len(words) > 3 or any("_" in word or not word.strip() for word in words):
+            raise ValueError
+        seconds = sum(float(word) * (1, 60, 3600)[power] for power, word in enumerate(reversed(words)))
+        if not 0 <= seconds < 1e9:
             raise ValueError
     except ValueError as error:
         raise UsageError(f"{text!r} is no time", hint="as in 12.5s, 1:30 or 1:02:03") from error

@@ -43,7 +43,7 @@ class TerminalSession:
     def terminal(
         self, at: float, events: Sequence[tuple[Any, ...]], size: tuple[int, int] = (80, 24), **more: Any
     ) -> Digest:
-        """Events as (microseconds, "o" or "i", bytes), (microseconds, "r", columns, rows), (microseconds, "x", bytes)."""
+        """Events as (microseconds, "o" or "i", bytes), (…, "r", columns, rows), (…, "x", bytes)."""
         data = b"".join(event[2] for event in events if event[1] in ("o", "i"))
         rows = [[e[0], e[1], len(e[2])] if e[1] in ("o", "i") else list(e) for e in events]
         cut = cut_once(data) if data else None
@@ -86,7 +86,7 @@ class TerminalSession:
         return start
 
     def close(self, at: float, status: int | None = 0) -> None:
-        self.record("session.close", at, {"exit_status": status})
+        self.record("session.close", at, {"status": status, "signal": None})
 
     @property
     def tape(self) -> Tape:

@@ -25,6 +25,11 @@ def open_archive() -> LmdbArchive:
         ) from error
 
 
+def cache_folder() -> Path:
+    """Where what was derived from recorded screens is kept. Everything in it may be deleted at any time."""
+    return home() / "cache"
+
+
 def archive_path() -> Path:
     return home() / "archive"
 

@@ -43,7 +43,9 @@ def command(ref: str, form: str, path: Path | None, force: bool, idle_limit: flo
     with open_archive() as archive:
         found = resolve(archive, ref)
         if found.step is not None or found.record is not None:
-            raise UsageError("a whole session is exported", hint=f"tapes export {found.session.short()} --format {form}")
+            raise UsageError(
+                "a whole session is exported", hint=f"tapes export {found.session.short()} --format {form}"
+            )
         trouble: list[str] = []
         lines = lines_of(archive, found, form, idle_limit, trouble)
         if path is None:
@@ -54,7 +56,7 @@ def command(ref: str, form: str, path: Path | None, force: bool, idle_limit: flo
         else:
             write(path, lines, force)
         for line in trouble:
-            click.echo(f"Not in it: {output.harmless(line)}", err=True)
+            click.echo(f"Incomplete: {output.harmless(line)}", err=True)
         return Exit.FOUND if trouble else Exit.OK
 
 
@@ -79,8 +81,8 @@ def lines_of(archive: Archive, ref: Ref, form: str, idle_limit: float | None, tr
     from tapes.session.screen.playback import missing
 
     trouble += [missing(event) for event in tape.events() if event.kind == "x"]
-    version = 2 if form == "asciicast-v2" else 3
-    yield from asciicast(archive, tape, version, title=title(archive, ref.session), idle_limit=idle_limit)
+    named = title(archive, ref.session)
+    yield from asciicast(archive, tape, 2 if form == "asciicast-v2" else 3, title=named, idle_limit=idle_limit)
 
 
 def recording(archive: Archive, session: Digest) -> Tape:
@@ -114,11 +116,22 @@ def write(path: Path, lines: Iterable[str], force: bool) -> None:
         if force:
             beside.replace(path)
         else:
-            # A link fails where a file has come into being meanwhile; a rename would replace it.
-            os.link(beside, path)
+            put(beside, path)
     except FileExistsError as error:
         raise UsageError(f"{path} is there already", hint="--force replaces it") from error
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def put(beside: Path, path: Path) -> None:
+    """A link fails where a file has come into being meanwhile; a rename would replace it."""
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if os.path.lexists(path):
+            raise FileExistsError from None
+        beside.replace(path)

@@ -1,9 +1,9 @@
 """A terminal without a terminal: bytes in, a screen out. It never raises, and what it holds has a bound.
 
 Recorded bytes may be anything, and they are drawn only from here: so no escape sequence of a recording reaches the
-terminal of whoever watches it. Sizes are held within `MOST_COLUMNS` and `MOST_ROWS`, also against 0×0. What a
-sequence costs is at most in the order of one row and the number of rows. Its whole state can be taken out as plain values and put back
-(`state`, `of_state`), which is what makes a keyframe.
+terminal of whoever watches it. Sizes are held within `MOST_COLUMNS` and `MOST_ROWS`, also against 0×0. What a sequence
+costs is at most in the order of one row and the number of rows. Its whole state can be taken out as plain values and
+put back (`state`, `of_state`), which is what makes a keyframe.
 
 It knows what full-screen programs use: cursor movement, erasing, inserting and deleting, margins, tabs, both screens,
 colours and attributes, line-drawing characters, wide and combining characters. Resizing cuts or adds, as xterm does;
@@ -38,6 +38,11 @@ def held(columns: int, rows: int) -> tuple[int, int]:
 
 
 class Screen:
+    x: int
+    y: int
+    """The cursor, from 0."""
+    pen: Pen
+
     def __init__(self, columns: int, rows: int, told: Told | None = None) -> None:
         self.columns, self.rows = held(columns, rows)
         self._told = told or (lambda what, text: None)

@@ -1,0 +1,162 @@
+"""Plays a recording in the terminal: waits, draws, obeys keys. Nothing is executed, and nothing recorded is written
+but the cells of the engine's screen (`drawing.py`)."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from tapes.session.screen.playback import Playback
+from tapes_cli import output
+from tapes_cli.drawing import ENTER, LEAVE, Canvas, first_row
+
+SEEK_NS = 5_000_000_000
+GLANCE = 0.25
+"""Seconds after which the terminal's size and the clock are looked at again, though nothing happens."""
+FRAME = 1 / 60
+_KEY = re.compile(r"\x1b(?:\[|O)[0-9;]*[A-Za-z~]|.", re.DOTALL)
+
+
+class Controls:
+    """What keys do to a playback. Knows no terminal either, so that it can be tried without one."""
+
+    def __init__(self, playback: Playback, speed: float = 1.0, idle_ns: int | None = None) -> None:
+        self.playback = playback
+        self.speed = speed
+        self.idle_ns = idle_ns
+        self.paused = False
+        self.quit = False
+        self.said = ""
+        """One line about the last key, until the next one."""
+        self._keys: dict[str, Callable[[], None]] = {
+            " ": self._pause,
+            ".": self._step,
+            "\x1b[C": lambda: self._seek(SEEK_NS),
+            "\x1b[D": lambda: self._seek(-SEEK_NS),
+            "\x1bOC": lambda: self._seek(SEEK_NS),
+            "\x1bOD": lambda: self._seek(-SEEK_NS),
+            "]": lambda: self._mark(1),
+            "[": lambda: self._mark(-1),
+            "q": self._quit,
+            "\x03": self._quit,
+            "\x04": self._quit,
+        }
+
+    def key(self, key: str) -> None:
+        self.said = ""
+        if key in "123456789":
+            self.speed = float(key)
+        elif key in self._keys:
+            self._keys[key]()
+
+    @property
+    def running(self) -> bool:
+        return not (self.paused or self.playback.ended)
+
+    def pause_s(self) -> float:
+        """Seconds to wait for what happens next."""
+        wait = self.playback.wait_ns
+        return (wait if self.idle_ns is None else min(wait, self.idle_ns)) / 1e9 / self.speed
+
+    def _pause(self) -> None:
+        self.paused = not self.paused
+
+    def _step(self) -> None:
+        self.paused = True
+        self.playback.advance()
+
+    def _seek(self, by: int) -> None:
+        self.playback.go_to(self.playback.at_ns + by)
+
+    def _mark(self, direction: int) -> None:
+        mark = self.playback.go_to_mark(direction)
+        self.said = f"$ {mark.text}" if mark else "no more commands this way"
+
+    def _quit(self) -> None:
+        self.quit = True
+
+
+def keys(text: str) -> list[str]:
+    """Single keys of what was typed; an escape sequence is one."""
+    return _KEY.findall(text)
+
+
+def status(controls: Controls, size: tuple[int, int]) -> str:
+    playback, screen = controls.playback, controls.playback.screen
+    sign = "■ end" if playback.ended else "❚❚" if controls.paused else "▶"
+    words = [f" {sign} {clock(playback.at_ns)}/{clock(playback.tape.upto_ns)}"]
+    if controls.speed != 1:
+        words.append(f"{controls.speed:g}×")
+    columns, rows = size
+    room = rows - 1
+    if screen.columns > columns or screen.rows > room:
+        top = first_row(screen, room) + 1
+        part = f"rows {top}–{min(top + room - 1, screen.rows)}, columns 1–{min(columns, screen.columns)}"
+        words.append(f"recorded {screen.columns}×{screen.rows}, shown {part}")
+    words += [controls.said or playback.trouble or screen.title, "space . ←→ [ ] 1-9 q"]
+    return output.fit(output.harmless(" · ".join(word for word in words if word)), columns)
+
+
+def clock(ns: int) -> str:
+    minutes, seconds = divmod(ns // 1_000_000_000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def play(controls: Controls) -> None:
+    """Until q. The terminal is left as it was, also when a signal ends us."""
+    canvas, descriptor = Canvas(), sys.stdin.fileno()
+    with _screen(descriptor) as write:
+        due = time.monotonic() + controls.pause_s()
+        drawn = 0.0
+        while not controls.quit:
+            now = time.monotonic()
+            while controls.running and due <= now and now - drawn < 2 * FRAME:
+                controls.playback.advance()
+                due += controls.pause_s()
+                now = time.monotonic()
+            size = os.get_terminal_size(descriptor)
+            write(canvas.draw(controls.playback.screen, (size.columns, size.lines), status(controls, size)))
+            drawn = time.monotonic()
+            # What happens within a frame is drawn at once; so a flood costs no more than the frames.
+            wait = max(min(due - drawn, GLANCE), FRAME) if controls.running else GLANCE
+            if select.select([descriptor], [], [], wait)[0]:
+                typed = os.read(descriptor, 1024)
+                if not typed:
+                    return
+                for key in keys(typed.decode("utf-8", "replace")):
+                    controls.key(key)
+                due = time.monotonic() + controls.pause_s()
+
+
+@contextmanager
+def _screen(descriptor: int) -> Iterator[Callable[[str], None]]:
+    """The terminal's second screen, unechoed keys, and everything put back at the end."""
+
+    def write(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = termios.tcgetattr(descriptor)
+    handlers = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        tty.setraw(descriptor)
+        write(ENTER)
+        yield write
+    finally:
+        write(LEAVE)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -41,14 +41,15 @@ class TerminalSession:
         return self.commit(self._draft(type_, at, body, self.session, parents))
 
     def terminal(
-        self, at: float, events: Sequence[tuple[Any, ...]], size: tuple[int, int] = (80, 24), **more: Any
+        self, at: float, told: Sequence[tuple[Any, ...]], size: tuple[int, int] = (80, 24), **more: Any
     ) -> Digest:
-        """Events as (microseconds, "o" or "i", bytes), (…, "r", columns, rows), (…, "x", bytes)."""
-        data = b"".join(event[2] for event in events if event[1] in ("o", "i"))
-        rows = [[e[0], e[1], len(e[2])] if e[1] in ("o", "i") else list(e) for e in events]
+        """What happened, as (microseconds, "o" or "i", bytes), (…, "r", columns, rows), (…, "x", bytes)."""
+        data = b"".join(event[2] for event in told if event[1] in ("o", "i"))
+        rows = [[e[0], e[1], len(e[2])] if e[1] in ("o", "i") else list(e) for e in told]
         cut = cut_once(data) if data else None
-        body = {"n": self._n, "columns": size[0], "rows": size[1], "events": rows} | more
+        body = {"n": self._n, "columns": size[0], "rows": size[1], "events": rows}
         body["data"] = cut.ref.to_value() if cut else None
+        body |= more
         self._n = body["n"] + 1
         return self.commit(self._draft("terminal", at, body, self.session), cut.objects if cut else None)
 

@@ -20,6 +20,7 @@ from tapes_cli import output
 from tapes_cli.drawing import ENTER, LEAVE, Canvas, first_row
 
 SEEK_NS = 5_000_000_000
+SLACK_NS = 1_000_000_000
 GLANCE = 0.25
 """Seconds after which the terminal's size and the clock are looked at again, though nothing happens."""
 FRAME = 1 / 60
@@ -78,7 +79,7 @@ class Controls:
         self.playback.go_to(self.playback.at_ns + by)
 
     def _mark(self, direction: int) -> None:
-        mark = self.playback.go_to_mark(direction)
+        mark = self.playback.go_to_mark(direction, SLACK_NS if self.running else 0)
         self.said = f"$ {mark.text}" if mark else "no more commands this way"
 
     def _quit(self) -> None:
@@ -98,10 +99,11 @@ def status(controls: Controls, size: tuple[int, int]) -> str:
         words.append(f"{controls.speed:g}×")
     columns, rows = size
     room = rows - 1
-    if screen.columns > columns or screen.rows > room:
+    if screen.rows > room:
         top = first_row(screen, room) + 1
-        part = f"rows {top}–{min(top + room - 1, screen.rows)}, columns 1–{min(columns, screen.columns)}"
-        words.append(f"recorded {screen.columns}×{screen.rows}, shown {part}")
+        words.append(f"rows {top}–{top + room - 1} of {screen.rows}")
+    if screen.columns > columns:
+        words.append(f"columns 1–{columns} of {screen.columns}")
     words += [controls.said or playback.trouble or screen.title, "space . ←→ [ ] 1-9 q"]
     return output.fit(output.harmless(" · ".join(word for word in words if word)), columns)
 

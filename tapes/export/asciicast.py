@@ -45,7 +45,7 @@ def _header(archive: Archive, tape: Tape, version: Version, title: str) -> dict[
     environment = {name: value.decode("utf-8", "replace") for name, value in opened.get("environment", ())}
     shell = environment.get(b"SHELL", "")
     term = tape.term or environment.get(b"TERM", "")
-    command = shlex.join(word.decode("utf-8", "replace") for word in opened["argv"])
+    command = shlex.join(word.decode("utf-8", "replace") for word in opened.get("argv", ()))
     header: dict[str, Any] = {"version": version}
     if version == 3:
         header["term"] = {"cols": columns, "rows": rows} | ({"type": term} if term else {})

@@ -101,7 +101,7 @@ def recording(archive: Archive, session: Digest) -> Tape:
 
 def title(archive: Archive, session: Digest) -> str:
     named = next((name for name, digest in archive.names().items() if digest == session), "")
-    return named or f"{archive.record(session).body['agent']} {session.short()}"
+    return named or f"{archive.record(session).body.get('agent', '')} {session.short()}".strip()
 
 
 def write(path: Path, lines: Iterable[str], force: bool) -> None:

@@ -62,12 +62,13 @@ class Playback:
     def go_to_end(self) -> None:
         self.go_to(self.tape.upto_ns)
 
-    def go_to_mark(self, direction: int) -> Mark | None:
-        """To the next command, or the one before; None where there is none."""
+    def go_to_mark(self, direction: int, slack_ns: int = 0) -> Mark | None:
+        """To the next command, or the one before; None where there is none. Going back, one that began less than
+        `slack_ns` ago is passed over: whoever watches it run means the one before."""
         if direction > 0:
             found = next((mark for mark in self.marks if mark.at_ns > self.at_ns), None)
         else:
-            found = next((mark for mark in reversed(self.marks) if mark.at_ns < self.at_ns), None)
+            found = next((mark for mark in reversed(self.marks) if mark.at_ns < self.at_ns - slack_ns), None)
         if found:
             self.go_to(found.at_ns)
         return found

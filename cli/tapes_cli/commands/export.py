@@ -73,9 +73,7 @@ def lines_of(archive: Archive, ref: Ref, form: str, idle_limit: float | None, tr
     if form == "text":
         from tapes.session.screen.playback import everything_shown
 
-        shown, missed = everything_shown(tape)
-        trouble += missed
-        yield from (line + "\n" for line in shown)
+        yield from (line + "\n" for line in everything_shown(tape, trouble))
         return
     from tapes.export.asciicast import asciicast
     from tapes.session.screen.playback import missing

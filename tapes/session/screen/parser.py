@@ -14,7 +14,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
 KEPT = 4096
 """Characters kept of a string."""
@@ -28,14 +28,9 @@ _STRINGS = frozenset("]PX^_")
 """ESC and one of these begins an OSC, DCS, SOS, PM or APC string."""
 
 
-class Said(NamedTuple):
-    """One thing that a terminal was told."""
-
-    kind: Literal["text", "control", "csi", "escape", "osc"]
-    text: str
-    """The text, the control character, the parameters of a CSI (with its private marker), or an OSC's content."""
-    final: str = ""
-    """Of a CSI or escape: its intermediate characters and its final one."""
+type Said = tuple[Literal["text", "control", "csi", "escape", "osc"], str, str]
+"""One thing that a terminal was told, and what it is about: text, the control character, the parameters of a CSI (with
+its private marker), an OSC's content; then, of a CSI or escape, its intermediate characters and its final one."""
 
 
 class Parser:
@@ -56,22 +51,22 @@ class Parser:
             if self._string:
                 at = self._through_string(text, at)
                 if not self._string and self._content:
-                    yield Said("osc", self._content)
+                    yield "osc", self._content, ""
                     self._content = ""
             elif (run := _TEXT.match(text, at)) is not None:
-                yield Said("text", run[0])
+                yield "text", run[0], ""
                 at = run.end()
             elif text[at] != "\x1b":
-                yield Said("control", text[at])
+                yield "control", text[at], ""
                 at += 1
             elif (found := _SEQUENCE.match(text, at)) is not None:
                 at = found.end()
                 if found[3]:
-                    yield Said("csi", found[1], found[2] + found[3])
+                    yield "csi", found[1], found[2] + found[3]
                 elif found[5] in _STRINGS and not found[4]:
                     self._string, self._content = found[5], ""
                 else:
-                    yield Said("escape", "", found[4] + found[5])
+                    yield "escape", "", found[4] + found[5]
             else:
                 begun = _BEGUN.match(text, at)
                 assert begun is not None  # it begins with ESC

@@ -103,21 +103,23 @@ def screen_at(tape: Tape, at_ns: int | None, cache: Path | None = None) -> tuple
     return playback.screen, playback.trouble
 
 
-def everything_shown(tape: Tape) -> tuple[list[str], list[str]]:
-    """All rows that the main screen ever let go at its top, then what it held at the end, as text; and what of the
-    recording is not there."""
-    shown: list[str] = []
+def everything_shown(tape: Tape, trouble: list[str]) -> Iterator[str]:
+    """All rows that the main screen ever let go at its top, then what it held at the end, as text. What of the
+    recording is not there is added to `trouble`."""
+    gone: list[str] = []
 
     def told(what: str, text: str) -> None:
         if what == "scrolled":
-            shown.append(text)
+            gone.append(text)
 
-    screen, trouble = Screen(*tape.size, told), []
+    screen = Screen(*tape.size, told)
     for event in tape.events():
         show(event, screen)
         if event.kind == "x":
             trouble.append(missing(event))
+        yield from gone
+        gone.clear()
     rows = screen.main_text()
     while rows and not rows[-1]:
         rows.pop()
-    return shown + rows, trouble
+    yield from rows

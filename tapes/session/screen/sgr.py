@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tapes.session.screen.cells import (
     BLINK,
     BOLD,
@@ -29,6 +31,7 @@ _OFF = {
 _COLOURS = (38, 48, 58)
 
 
+@lru_cache(maxsize=4096)
 def apply(pen: Pen, given: str) -> Pen:
     """The pen after `CSI given m`. What is not known is passed over."""
     words = given.split(";")

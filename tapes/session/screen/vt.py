@@ -18,7 +18,7 @@ from typing import Any
 
 from tapes.session.screen import sgr
 from tapes.session.screen.cells import CLUSTER, PLAIN, Line, Pen, Row, columns_of, row_text
-from tapes.session.screen.parser import Parser, Said
+from tapes.session.screen.parser import Parser
 
 ENGINE = 1
 """Rises with every change of what comes out for the same bytes: keyframes of another are made anew."""
@@ -85,18 +85,17 @@ class Screen:
 
     def feed(self, data: bytes) -> None:
         """Bytes that went to the terminal, in any slices."""
-        for said in self._parser.feed(data):
-            match said.kind:
-                case "text":
-                    self._print(said.text)
-                case "csi":
-                    self._csi(said)
-                case "control":
-                    self._control(said.text)
-                case "escape":
-                    self._escape(said.final)
-                case "osc":
-                    self._osc(said.text)
+        for kind, text, final in self._parser.feed(data):
+            if kind == "text":
+                self._print(text)
+            elif kind == "csi":
+                self._csi(text, final)
+            elif kind == "control":
+                self._control(text)
+            elif kind == "escape":
+                self._escape(final)
+            else:
+                self._osc(text)
 
     def resize(self, columns: int, rows: int) -> None:
         columns, rows = held(columns, rows)
@@ -310,20 +309,20 @@ class Screen:
 
     # -- control sequences
 
-    def _csi(self, said: Said) -> None:
-        marker = said.text[:1] if said.text[:1] in "<=>?" else ""
-        given = said.text[len(marker) :]
-        if said.final == "m" and not marker:
+    def _csi(self, given: str, final: str) -> None:
+        marker = given[:1] if given[:1] in ("<", "=", ">", "?") else ""
+        given = given[len(marker) :]
+        if final == "m" and not marker:
             self.pen = sgr.apply(self.pen, given)
             return
-        if not all(char.isdigit() or char == ";" for char in given):
+        if given.strip("0123456789;"):
             return
-        numbers = [min(int(part or 0), _NUMBER) for part in given.split(";")]
-        if marker == "?" and said.final in ("h", "l"):
+        numbers = [min(int(part), _NUMBER) if part else 0 for part in given.split(";")]
+        if marker == "?" and final in ("h", "l"):
             for mode in numbers[:16]:
-                self._mode(mode, said.final == "h")
+                self._mode(mode, final == "h")
         elif not marker:
-            self._move_or_edit(said.final, numbers)
+            self._move_or_edit(final, numbers)
 
     def _move_or_edit(self, final: str, numbers: list[int]) -> None:
         n = numbers[0] or 1

@@ -143,8 +143,8 @@ def test_everything_shown_is_what_scrolled_away_and_what_was_left() -> None:
     session.terminal(
         0, [(0, "o", b"1\r\n2\r\n3\r\n\x1b[?1049heditor"), (0, "x", 5), (0, "o", b"\x1b[?1049l4")], (10, 2)
     )
-    shown, trouble = everything_shown(session.tape)
-    assert shown == ["1", "2", "3", "4"]
+    trouble: list[str] = []
+    assert list(everything_shown(session.tape, trouble)) == ["1", "2", "3", "4"]
     assert trouble == ["5 bytes are not there: more than could be kept up with"]
 
 

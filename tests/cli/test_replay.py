@@ -111,6 +111,12 @@ def test_what_a_screen_showed_goes_when_its_session_is_forgotten(recorded: Bench
     done = recorded.tapes("forget", "@", "--yes", "--reason", "a test")
     assert done.returncode == 0, done.stderr.decode()
     assert list(cache.iterdir()) == []
+    done = recorded.tapes("replay")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"withheld by record" in done.stderr
+    assert not list(cache.iterdir())
+    assert recorded.tapes("export", "--format", "asciicast").returncode == 1
+    assert recorded.tapes("export", "--format", "jsonl").returncode == 1
 
 
 # -- played in a real terminal

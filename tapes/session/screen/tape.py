@@ -105,18 +105,18 @@ def tape_of(archive: Archive, session: Digest) -> Tape | None:
             found.append((digest, record))
     if not found:
         return None
-    parts = _in_order(found)
-    last = parts[-1]
+    parts, upto_ns = _in_order(found)
     return Tape(
         archive=archive,
         session=session,
         parts=parts,
-        ended=bool(last.record.body.get("last")),
-        upto_ns=last.at_ns + 1000 * sum(max(0, delta) for delta, *_ in _rows(last.record)),
+        ended=bool(parts[-1].record.body.get("last")),
+        upto_ns=upto_ns,
     )
 
 
-def _in_order(found: Sequence[tuple[Digest, Record]]) -> tuple[Part, ...]:
+def _in_order(found: Sequence[tuple[Digest, Record]]) -> tuple[tuple[Part, ...], int]:
+    """The parts, and when the last of them ends."""
     parts: list[Part] = []
     expected, at, size = 0, 0, (80, 24)
     for digest, record in found:
@@ -127,12 +127,12 @@ def _in_order(found: Sequence[tuple[Digest, Record]]) -> tuple[Part, ...]:
         at = max(at, _since(found[0][1], record))
         size = _size(body.get("columns"), body.get("rows")) or size
         parts.append(Part(digest, record, at, size, before))
-        at += 1000 * sum(max(0, delta) for delta, *_ in _rows(record))
-        for row in _rows(record):
-            if row[1] == "r":
-                size = _size(*row[2:]) or size
+        for delta, kind, *numbers in _rows(record):
+            at += 1000 * max(0, delta)
+            if kind == "r":
+                size = (numbers[0], numbers[1])
         expected = number + 1
-    return tuple(parts)
+    return tuple(parts), at
 
 
 def _since(first: Record, record: Record) -> int:
@@ -150,10 +150,10 @@ _NUMBERS = {"o": 1, "i": 1, "r": 2, "x": 1}
 """How many numbers follow, by kind of event."""
 
 
-def _rows(record: Record) -> list[tuple[Any, ...]]:
+def _rows(record: Record) -> list[Sequence[Any]]:
     """The record's list of events, without those that have no shape we know."""
     rows = record.body.get("events", ())
-    return [tuple(row) for row in rows if _shaped(row)] if isinstance(rows, list | tuple) else []
+    return [row for row in rows if _shaped(row)] if isinstance(rows, list | tuple) else []
 
 
 def _shaped(row: object) -> bool:
@@ -192,7 +192,7 @@ def _in_part(archive: Archive, part: Part, size: tuple[int, int]) -> Iterator[Ev
             yield Event(at, "x", part.hash, missed=values[0], why="more than could be kept up with")
 
 
-def _data(archive: Archive, record: Record, rows: list[tuple[Any, ...]]) -> bytes:
+def _data(archive: Archive, record: Record, rows: list[Sequence[Any]]) -> bytes:
     reference = BodyRef.match(record.body.get("data"))
     data = archive.body(reference) if reference else b""
     if len(rows) != len(record.body.get("events", ())):

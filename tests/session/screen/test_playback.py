@@ -20,7 +20,7 @@ def long_session(seconds: int = 40) -> TerminalSession:
     """A screen that moves, changes its size and leaves sequences open at the ends of its records."""
     chance, session, size = random.Random(5), TerminalSession(), (40, 10)
     for second in range(seconds):
-        place = f"\x1b[{chance.randrange(1, 10)};{chance.randrange(1, 40)}H\x1b[3{second % 8}m{second}漢"
+        place = f"\x1b[{chance.randrange(1, 10)};{chance.randrange(1, 40)}H\x1b[3{second % 8}m{second}漢\x07"
         data = (place + "line\r\n" * chance.randrange(3)).encode() + "\x1b[1;3漢".encode()[: chance.randrange(8)]
         told: list[tuple[object, ...]] = [(0, "o", data[:5]), (300_000, "o", data[5:])]
         begun = size

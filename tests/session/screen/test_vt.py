@@ -105,6 +105,40 @@ def test_a_screen_goes_on_from_its_state_as_if_it_had_never_stopped(
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"\x1b[2;3H\x1b[31m\x1b7\x1b[H\x1b[0m", b"\x1b8x"),
+        (b"\x1b7\x1b[?1049h\x1b[3;3H\x1b7", b"\x1b[H\x1b8a\x1b[?1049lb"),
+        (b"\x1b[3g\x1b[1;5H\x1bH\r", b"\tx"),
+        (b"1\r\n2\r\n3\x1b[2;3r", b"\x1b[3;1H\n\nx"),
+        (b"ab\x1b[4h\r", b"x"),
+        (b"\x1b[20h", b"a\nb"),
+        (b"\x1b[?7l", b"0123456789abc"),
+        (b"\x1b[?6h\x1b[2;3r", b"\x1b[1;1Hx"),
+        (b"\x1b(0", b"qqq"),
+        (b"\x1b)0\x0e", b"qqq"),
+        (b"012345678", b"x"),
+        (b"x", b"\x1b[3b"),
+        (b"\x1b[?25l\x1b]0;title\x07", b""),
+        (b"\x1b]0;ti", b"tle\x07x"),
+        (b"\x1bPqq", b"q\x1b\\x"),
+        (b"\x1b[3", b"1mx"),
+        (b"\xe6\xbc", b"\xa2"),
+    ],
+)
+def test_nothing_that_matters_later_is_missing_in_a_state(before: bytes, after: bytes) -> None:
+    screen = Screen(9, 4)
+    screen.feed(before)
+    other = Screen.of_state(screen.state())
+    for each in (screen, other):
+        each.feed(after)
+    assert everything(other) == everything(screen)
+    for name in ("title", "bells", "alternate", "cursor_shown", "x", "y", "pen"):
+        assert getattr(other, name) == getattr(screen, name)
+    assert other.lines() == screen.lines()
+
+
+@pytest.mark.parametrize(
     ("said", "rows"),
     [
         ("one\r\ntwo", ["one", "two", "", ""]),

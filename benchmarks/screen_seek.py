@@ -65,9 +65,8 @@ def main() -> None:
             playback.go_to(chance.randrange(tape.upto_ns))
             jumps.append(time.perf_counter() - start)
         kept = sum(path.stat().st_size for path in cache.iterdir())
-        print(
-            f"jumps: median {statistics.median(jumps) * 1e3:.0f} ms, worst {max(jumps) * 1e3:.0f} ms; cache {kept} bytes"
-        )
+        median, worst = (round(seconds * 1e3) for seconds in (statistics.median(jumps), max(jumps)))
+        print(f"jumps: median {median} ms, worst {worst} ms; cache {kept} bytes")
         archive.close()
 
 

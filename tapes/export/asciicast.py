@@ -2,9 +2,9 @@
 
 The format is JSON text, so it holds no bytes: what is not UTF-8 becomes U+FFFD, and a character that was split between
 two writes comes with the later one. Everything else of output and input is there to the byte, at its microsecond.
-Sizes are held between 1 and 65535, which players need. A command is a marker, `$ LINE`; what the recording lacks is a
-marker too, in brackets, since the second version knows no comments. Lines are ASCII: an escape sequence stands in
-them as `\\u001b`, and is no sequence until a player makes it one.
+Sizes are held between 1 and 65535, which players need; one that is not known (0) is 80 by 24. A command is a marker,
+`$ LINE`; what the recording lacks is a marker too, in brackets, since the second version knows no comments. Lines are
+ASCII: an escape sequence stands in them as `\\u001b`, and is no sequence until a player makes it one.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def _status(archive: Archive, tape: Tape) -> int | None:
 
 
 def _size(size: tuple[int, int]) -> tuple[int, int]:
-    columns, rows = (min(max(n, 1), 0xFFFF) for n in size)
-    return columns, rows
+    columns, rows = size
+    return min(columns or 80, 0xFFFF), min(rows or 24, 0xFFFF)
 
 
 def _seconds(us: int) -> str:

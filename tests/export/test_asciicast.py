@@ -100,7 +100,7 @@ def test_the_header_says_shell_terminal_and_command() -> None:
     session = TerminalSession(argv=[b"claude", b"say hi"])
     session.said(b"a", size=(0, 70_000))
     header = read_cast(cast_of(session)).header
-    assert header["term"] == {"cols": 1, "rows": 65535}
+    assert header["term"] == {"cols": 80, "rows": 65535}
     assert header["command"] == "claude 'say hi'"
     assert header["timestamp"] == session.tape.first.wall_ns // SECOND
 

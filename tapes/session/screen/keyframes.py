@@ -3,8 +3,8 @@
 Derived and never hashed: it may be lost at any time, and is then made again on the way. A keyframe is the terminal's
 whole state behind a `terminal` record, named by that record's hash; as a record's hash vouches for all before it, the
 name says everything that led to it, and a session that is still recorded only adds more. They hold what was on the
-screen: who destroys a session's content must remove them (`forget_all`), and a recording of which anything is
-withheld neither reads nor keeps any.
+screen: who destroys a session's content must remove them (`forget_all`), and of a session of which anything is, or is
+to be, withheld they are neither read nor kept.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ class Keyframes:
         self._ends = list(accumulate(part.length for part in tape.parts))
         self._packed: dict[Digest, bytes] = {}
         self._news = False
-        whole = not any(part.withheld for part in tape.parts)
-        self._path = folder / f"{tape.session.hex()}.{ENGINE}" if folder and whole else None
+        self._path = folder / f"{tape.session.hex()}.{ENGINE}" if folder and not tape.redacted else None
         if self._path:
             self._packed = _read(self._path)
 
@@ -64,7 +63,7 @@ class Keyframes:
 
     def save(self) -> None:
         """Keep them for the next time. A disk that is full or may not be written to is no reason to complain."""
-        if not self._path or not self._news:
+        if not self._path or not self._news or self._tape.redacted_since():
             return
         fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):

@@ -70,6 +70,18 @@ class Tape:
     """Was its end recorded? A session that runs, or was killed, has none."""
     upto_ns: int
     """Since the beginning, up to the last event."""
+    upto_seq: int
+    """The session's last record when this was read."""
+    redacted: bool
+    """Is anything of the session withheld, or to be?"""
+
+    def redacted_since(self) -> bool:
+        """Has the session been redacted, also since this was read?"""
+        head = self.archive.head(self.session)
+        later = range(self.upto_seq + 1, head[1] + 1) if head else range(0)
+        return self.redacted or any(
+            self.archive.session_record(self.session, seq)[1].type == "redaction" for seq in later
+        )
 
     @property
     def first(self) -> Record:
@@ -100,7 +112,10 @@ class Tape:
 def tape_of(archive: Archive, session: Digest) -> Tape | None:
     """The session's recording; None where its terminal was not recorded. NotFound for an unknown session."""
     found: list[tuple[Digest, Record]] = []
+    redacted, seq = False, 0
     for digest, record in archive.session_records(session):
+        seq = record.seq
+        redacted = redacted or record.type == "redaction"
         if record.type == "terminal" or (record.type == WITHHELD and record.body["type"] == "terminal"):
             found.append((digest, record))
     if not found:
@@ -112,6 +127,8 @@ def tape_of(archive: Archive, session: Digest) -> Tape | None:
         parts=parts,
         ended=bool(parts[-1].record.body.get("last")),
         upto_ns=upto_ns,
+        upto_seq=seq,
+        redacted=redacted,
     )
 
 
@@ -125,10 +142,11 @@ def _in_order(found: Sequence[tuple[Digest, Record]]) -> tuple[tuple[Part, ...],
         # A capture process that took over counts from 0 again.
         before = "a part of the recording is missing" if number not in (expected, 0) else ""
         at = max(at, _since(found[0][1], record))
-        size = _size(body.get("columns"), body.get("rows")) or size
+        if record.type != WITHHELD:
+            size = (body["columns"], body["rows"])
         parts.append(Part(digest, record, at, size, before))
         for delta, kind, *numbers in _rows(record):
-            at += 1000 * max(0, delta)
+            at += 1000 * delta
             if kind == "r":
                 size = (numbers[0], numbers[1])
         expected = number + 1
@@ -142,26 +160,9 @@ def _since(first: Record, record: Record) -> int:
     return record.wall_ns - first.wall_ns
 
 
-def _size(columns: object, rows: object) -> tuple[int, int] | None:
-    return (columns, rows) if isinstance(columns, int) and isinstance(rows, int) else None
-
-
-_NUMBERS = {"o": 1, "i": 1, "r": 2, "x": 1}
-"""How many numbers follow, by kind of event."""
-
-
-def _rows(record: Record) -> list[Sequence[Any]]:
-    """The record's list of events, without those that have no shape we know."""
-    rows = record.body.get("events", ())
-    return [row for row in rows if _shaped(row)] if isinstance(rows, list | tuple) else []
-
-
-def _shaped(row: object) -> bool:
-    match row:
-        case [int(), str(kind), *numbers]:
-            return len(numbers) == _NUMBERS.get(kind) and all(type(n) is int and n >= 0 for n in numbers)
-        case _:
-            return False
+def _rows(record: Record) -> Sequence[Sequence[Any]]:
+    """The record's list of events (docs/format.md). Kinds that we do not know hold no bytes, and take their time."""
+    return record.body.get("events", ())  # type: ignore[no-any-return]
 
 
 def _in_part(archive: Archive, part: Part, size: tuple[int, int]) -> Iterator[Event]:
@@ -181,22 +182,20 @@ def _in_part(archive: Archive, part: Part, size: tuple[int, int]) -> Iterator[Ev
         data = None
     offset = 0
     for delta, kind, *values in rows:
-        at += 1000 * max(0, delta)
+        at += 1000 * delta
         if kind in ("o", "i"):
             if data is not None:
                 yield Event(at, kind, part.hash, data=data[offset : offset + values[0]])
             offset += values[0]
         elif kind == "r":
             yield Event(at, "r", part.hash, size=(values[0], values[1]))
-        else:
+        elif kind == "x":
             yield Event(at, "x", part.hash, missed=values[0], why="more than could be kept up with")
 
 
-def _data(archive: Archive, record: Record, rows: list[Sequence[Any]]) -> bytes:
+def _data(archive: Archive, record: Record, rows: Sequence[Sequence[Any]]) -> bytes:
     reference = BodyRef.match(record.body.get("data"))
     data = archive.body(reference) if reference else b""
-    if len(rows) != len(record.body.get("events", ())):
-        raise Damaged("some of its events have a shape that this version does not know")
     if len(data) != sum(row[2] for row in rows if row[1] in ("o", "i")):
         raise Damaged("its events do not agree with its bytes")
     return data

@@ -33,8 +33,8 @@ _NUMBER = 9999
 
 
 def held(columns: int, rows: int) -> tuple[int, int]:
-    """A size within our bounds."""
-    return min(max(columns, 1), MOST_COLUMNS), min(max(rows, 1), MOST_ROWS)
+    """A size within our bounds. 0 says that it is not known: then 80 by 24, which programs take it for."""
+    return min(columns or 80, MOST_COLUMNS), min(rows or 24, MOST_ROWS)
 
 
 class Screen:

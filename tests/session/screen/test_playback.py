@@ -114,6 +114,18 @@ def test_forgetting_removes_every_keyframe(tmp_path: Path) -> None:
     keyframes.forget_all(tmp_path / "none")
 
 
+@pytest.mark.usefixtures("often")
+def test_of_a_session_that_is_being_forgotten_none_are_read_nor_kept(tmp_path: Path) -> None:
+    session, cache = long_session(), tmp_path / "cache"
+    watching = Playback(session.tape, cache=cache)
+    watching.go_to_end()
+    what = {"who": "a", "reason": "b", "what": "c", "records": [[1, 2]], "tombs": bytes(32), "bodies": []}
+    session.record("redaction", 60, what)
+    watching.keyframes.save()
+    screen_at(session.tape, None, cache)
+    assert not cache.exists()
+
+
 def test_stepping_shows_one_moment_after_the_other() -> None:
     session = TerminalSession()
     session.terminal(0, [(0, "o", b"a"), (1_000_000, "o", b"b"), (0, "o", b"c"), (1_000_000, "o", b"d")])

@@ -254,8 +254,8 @@ class Joiner:
                 fitting.append(key)
                 if certain:
                     lines.remove(line)  # another one of the same text is another call's
-        if not fitting and self._is_alone(use) and (len(near) == 1 or not certain):
-            # No text fits, but no other call was open in that time. A program may have run them all.
+        if (not certain or (not fitting and len(near) == 1)) and self._is_alone(use):
+            # No other call was open in that time. Of a program, which may put lines together, it is all that ran.
             fitting = near
         for key in fitting:
             self._join(key, use, method, exact=False)

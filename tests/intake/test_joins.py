@@ -210,7 +210,7 @@ def test_a_rewritten_command_beside_another_call_is_not_guessed_at() -> None:
     assert bench.end() == []
 
 
-@pytest.mark.parametrize("lines", [("echo 1", "echo 2"), ("",)])
+@pytest.mark.parametrize("lines", [("echo 1", "echo 2"), ("",), ("echo 2", "")])
 def test_a_program_of_code_mode_may_have_run_several(lines: tuple[str, ...]) -> None:
     bench = Bench()
     bench.use("t", *lines, agent="codex", certain=False)

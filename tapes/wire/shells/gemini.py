@@ -38,7 +38,11 @@ _BELOW = "Below is the output before it was cancelled:\n"
 _NOTHING = "(empty)"
 _DENIALS = denials(
     {
-        "rule": [r"Tool execution (?:for [^\n]* )?denied by policy"],
+        "rule": [
+            r"Tool execution (?:for [^\n]* )?denied by policy",
+            r"Command injection detected: ",
+            r"Path not in workspace: ",
+        ],
         "mode": [
             r"Tool execution for [^\n]* requires user confirmation, which is not supported in non-interactive mode"
         ],

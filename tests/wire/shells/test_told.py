@@ -139,6 +139,8 @@ def gemini(text: str) -> str:
             Told(0, output="1\n\n... [5 characters omitted] ...\n\n9", shortened=True, pgid=577),
         ),
         ("Tool execution denied by policy.", Told(denied="rule")),
+        ("Command injection detected: command substitution syntax found in command arguments.", Told(denied="rule")),
+        ('Path not in workspace: Attempted path "/tmp" resolves outside', Told(denied="rule")),
         (
             'Tool execution for "Shell" requires user confirmation, which is not supported in non-interactive mode.',
             Told(denied="mode"),

@@ -30,12 +30,14 @@ from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.errors import TapesError
 from tapes.intake.commands import Surroundings
 from tapes.intake.joins import Joiner
+from tapes.intake.left import Left
 from tapes.intake.linker import Linker
 from tapes.intake.opening import Facts, adopt, open_session
 from tapes.intake.recording import LAUNCH, Recording
 from tapes.intake.split import Splitter
 from tapes.intake.writer import Writer
 from tapes.record.digest import Digest
+from tapes.record.kinds import Record
 from tapes.wire import shells
 from tapes.wire.agents import by_name
 from tapes.wire.exchange import Moment
@@ -43,6 +45,8 @@ from tapes.wire.redact import Redactor, secret_variables
 from tapes_addons.plan import Plan
 from tapes_addons.routes import UpstreamProxy
 from tapes_addons.seen import Seen
+from tapes_addons.snapshot import snapshot
+from tapes_addons.terminal.context import Contexts
 from tapes_addons.terminal.reports import Reports
 
 CLOSE_S = 10.0
@@ -111,10 +115,15 @@ class Run:
         environ = dict(os.environb)
         redactor = Redactor(secret_variables(environ), strict=plan.redact == "strict")
         self.archive = LmdbArchive.open(Path(plan.home) / "archive", create=True)
-        joiner = Joiner()
+        joiner, left = Joiner(), Left()
+
+        def see(digest: Digest, record: Record) -> None:
+            joiner.known(digest, record)
+            left.see(digest, record)
+
         if plan.session:
             self.session = Digest.parse(plan.session)
-            summary, linker = adopt(self.archive, self.session, plan.lost_since_ns, joiner.known)
+            summary, linker = adopt(self.archive, self.session, plan.lost_since_ns, see)
         else:
             facts = Facts(
                 agent=plan.agent,
@@ -126,13 +135,15 @@ class Run:
                 user=getpass.getuser(),
                 git_head=git_head(plan.cwd),
                 environ=environ,
+                surroundings=snapshot(plan.cwd, environ),
                 started=Moment(plan.started_ns, plan.started_mono_ns),
             )
             self.session, summary = open_session(self.archive, facts, redactor)
             linker = Linker()
         control.send(session=self.session.hex())
-        around = Surroundings(plan.agent, getpass.getuser(), plan.person, shells.ALL)
+        around = Surroundings(plan.agent, getpass.getuser(), plan.person, shells.ALL, Contexts(environ))
         splitter = Splitter(self.session, redactor, around)
+        splitter.go_on(left, self.archive)
         self.recording = Recording(splitter, by_name(plan.agent), linker, summary, joiner=joiner)
         self.writer = Writer(
             self.archive,

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from tapes.archive.base import Draft
-from tapes.intake import variables
 from tapes.intake.command import Command, Excerpt
 from tapes.intake.drafting import Drafting, Spans
+from tapes.intake.surroundings import names, shown
 from tapes.record.digest import Digest
 from tapes.wire.command import (
     CommandClosed,
@@ -182,9 +182,9 @@ class Commands:
             "tty": told.is_tty,
             "environment": [
                 [name, clean(value, f"environment:{name.decode('latin-1')}", spans)]
-                for name, value in variables.shown(told.environ)
+                for name, value in shown(told.environ)
             ],
-            "variables": variables.names(told.environ),
+            "variables": names(told.environ),
         }
         sandbox = next((name for name in _SANDBOXES if environ.get(name)), None)
         further: dict[str, object] = {

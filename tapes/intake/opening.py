@@ -14,8 +14,8 @@ from tapes import __version__
 from tapes.archive.base import Archive, Batch, Draft
 from tapes.archive.cut import cut_once
 from tapes.archive.summary import Summary
-from tapes.intake import variables
 from tapes.intake.linker import Linker
+from tapes.intake.surroundings import names, redacted, shown
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.wire.exchange import Moment
@@ -40,6 +40,8 @@ class Facts:
     agent_session: str = ""
     """The agent's own id, where the wire gave one."""
     proxy_user: str = ""
+    surroundings: Mapping[str, object] = field(default_factory=dict)
+    """What the machine and the project are like: further keys of the record, as tapes_addons.snapshot gives them."""
     continues: Digest | None = None
     """The earlier session of the same id."""
     started: Moment = field(default_factory=Moment.now)
@@ -66,9 +68,9 @@ def opening(facts: Facts, redactor: Redactor) -> Draft:
         "participant": {"kind": "agent", "name": facts.agent, "user": facts.user},
         "host": facts.host,
         "environment": [
-            [name, clean(value, f"environment:{name.decode('latin-1')}")] for name, value in variables.shown(environ)
+            [name, clean(value, f"environment:{name.decode('latin-1')}")] for name, value in shown(environ)
         ],
-        "variables": variables.names(environ),
+        "variables": names(environ),
     }
     for key, value in (
         ("label", facts.label),
@@ -83,6 +85,8 @@ def opening(facts: Facts, redactor: Redactor) -> Draft:
         body["name"] = facts.name
     if facts.git_head:
         body["git_head"] = facts.git_head
+    for key, told in facts.surroundings.items():
+        body.setdefault(key, redacted(told, key, redactor, spans))
     if spans:
         body["redactions"] = spans
     at = facts.started

@@ -1,11 +1,13 @@
-"""Which variables of an environment are kept with their values: those that say where one is working.
+"""What is kept of where somebody works: which variables with their values, and values of any shape, redacted.
 
-Of all others only the name is kept. The values that are kept are redacted like everything else.
+Of all other variables only the name is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from tapes.wire.redact import Redactor
 
 SHOWN_VARIABLES = frozenset(
     [
@@ -105,3 +107,33 @@ def shown(environ: Environ) -> list[tuple[bytes, bytes]]:
 def names(environ: Environ) -> list[bytes]:
     """The names of all others."""
     return sorted(name for name, _ in environ if not is_shown(name))
+
+
+def environment_of(environ: Mapping[bytes, bytes]) -> dict[str, object]:
+    """The two keys that records have for it."""
+    return {"environment": [list(row) for row in shown(environ.items())], "variables": names(environ.items())}
+
+
+def redacted(value: object, where: str, redactor: Redactor, spans: list[list[object]]) -> object:
+    """`value` with every text and byte string in it redacted; `spans` gets [where, offset, length, rule] of each
+    marker, where a variable's is `environment:NAME`."""
+    match value:
+        case str():
+            data = _clean(value.encode("utf-8", "surrogateescape"), where, redactor, spans)
+            return data.decode("utf-8", "backslashreplace")
+        case bytes():
+            return _clean(value, where, redactor, spans)
+        case Mapping():
+            return {name: redacted(each, f"{where}:{name}", redactor, spans) for name, each in value.items()}
+        case [bytes(name), bytes(data)] if where == "environment":
+            return [name, _clean(data, f"{where}:{name.decode('latin-1')}", redactor, spans)]
+        case list() | tuple():
+            return [redacted(each, where, redactor, spans) for each in value]
+        case _:
+            return value
+
+
+def _clean(data: bytes, where: str, redactor: Redactor, spans: list[list[object]]) -> bytes:
+    found = redactor.redact(data)
+    spans += [[where, span.offset, span.length, span.rule] for span in found.spans]
+    return found.data

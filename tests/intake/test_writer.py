@@ -22,6 +22,7 @@ from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.session.rows import summary_of
 from tapes.wire.agents import by_name
+from tapes.wire.command import CommandEnded, CommandOutput, CommandStarted
 from tapes.wire.exchange import Answered, Arrived, Egress, Finished, Moment, Opened, SocketMessage
 from tapes.wire.redact import Redactor
 
@@ -348,3 +349,24 @@ def test_a_run_in_which_nothing_happened_is_closed_all_the_same() -> None:
     desk = Desk()
     assert desk.writer.close({"status": 7}, 10)
     assert desk.types() == ["session.open", "session.close"]
+
+
+def test_output_that_does_not_fit_is_counted_at_its_commands_end_and_what_comes_later_is_kept() -> None:
+    desk, key = Desk(queue_bytes=30_000), "0123456789abcdef" * 2
+    stuck = True
+    desk.archive.full = lambda: stuck
+    desk.writer.put(CommandStarted(key, Moment.now(), "supervisor", (b"make",), b"/"))
+    assert wait_for(lambda: desk.writer.failing)
+    taken = [desk.writer.put(CommandOutput(key, time.monotonic_ns(), "o", b"words\n" * 500)) for _ in range(20)]
+    assert taken.count(False) > 5
+    assert desk.writer.put(CommandEnded(key, Moment.now(), 0, None, 5, dropped=7, open=True))
+    stuck = False
+    assert wait_for(lambda: desk.types().count("command.end") == 1)
+    assert desk.writer.put(CommandOutput(key, time.monotonic_ns(), "o", b"late words\n"))
+    desk.writer.close({}, 10)
+    ((_, end),) = desk.records("command.end")
+    assert end.body["dropped"] == taken.count(False) * 3000 + 7
+    assert end.body["bytes"] == {"o": taken.count(True) * 3000}
+    late = desk.records("command.output")[-1][1].body
+    assert desk.archive.body(BodyRef.of(late["data"])) == b"late words\n"
+    assert sum(record.body["items"] for _, record in desk.records("gap")) >= taken.count(False)

@@ -64,7 +64,7 @@ class Run:
             launched=launched,
             launcher_pid=os.getpid() if launched == "fake" else 1,
             nonce=NONCE,
-            environ=environ or {},
+            environ=environ or {"SHLVL": "1"},
             own=own or Own(),
         )
         self.happenings: list[CommandHappening] = []
@@ -89,7 +89,7 @@ class Run:
 
     def environment(self, call: str = "1", **more: str) -> dict[str, str]:
         """What the fake agent gives a command's shell."""
-        base = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8"}
+        base = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8", "SHLVL": "1"}
         return base | {"FAKE_AGENT": "1", "FAKE_CALL": call, "BASH_ENV": self.installed.bash_env} | more
 
     def commands(self, count: int = 1, *, closed: bool = False, since: int = 0) -> list[Command]:

@@ -19,6 +19,21 @@ SHIMS = Path(__file__).parent / "shim"
 ZSH_FILES = (".zshenv", ".zprofile", ".zshrc", ".zlogin", ".zlogout")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
+_FIRST_LEVEL = """\
+if [[ ${SHLVL-} == 2 ]]; then
+    # Launched without SHLVL, which we set: bash takes a first shell on a socket for one of rshd, which reads ~/.bashrc
+    # and no BASH_ENV. Here it does what it would have done.
+    SHLVL=1
+    if [[ -S /dev/stdin && -n ${BASH_EXECUTION_STRING+x} ]] && ! shopt -q login_shell; then
+        [[ ! -f /etc/bash.bashrc ]] || . /etc/bash.bashrc
+        [[ ! -f ~/.bashrc ]] || . ~/.bashrc
+    else
+        @CHAIN@
+    fi
+else
+    @CHAIN@
+fi"""
+
 
 @dataclass(frozen=True, slots=True)
 class Marked:
@@ -52,6 +67,8 @@ class Installed:
     python_path: str
     """A directory for PYTHONPATH, before what stands there already."""
     fifo: str
+    environment: Mapping[str, str]
+    """What the agent's environment needs besides."""
     force: Force
     """Who witnesses, and why not the better one."""
 
@@ -79,6 +96,7 @@ def install(
     supervisor = in_force.program if in_force.level == "supervisor" else ""
     fifo = str(run_dir / "commands")
     unmarked = not any(agent.marks for agent in agents if agent.name == launched)
+    no_level = not environ.get("SHLVL", "").strip().isdigit() or int(environ["SHLVL"]) < 1
     here = {
         "CURRENT": _scope_now(names),
         "NEW_SCOPE": _new_scope(agents, names, environ, launcher_pid if unmarked else 0),
@@ -89,7 +107,7 @@ def install(
         "HOW": shlex.quote(("d" if deep else "") + ("" if orphans_are_reaped() else "c")),
         "KEEP": shlex.quote(str(run_dir / "bash_keep")),
         "TRAP": shlex.quote(str(run_dir / "bash_trap")),
-        "CHAIN": _chain_bash(own.bash_env),
+        "CHAIN": (_FIRST_LEVEL if no_level else "@CHAIN@").replace("@CHAIN@", _chain_bash(own.bash_env) or ":"),
     }
     for name in ("bash_env", "bash_keep", "bash_trap"):
         _write(run_dir / name, _fill((SHIMS / name).read_text(), here))
@@ -106,7 +124,14 @@ def install(
     }
     text = (SHIMS / "sitecustomize.py").read_text().replace('"@SETTINGS@"', repr(json.dumps(python)))
     _write(run_dir / "python" / "sitecustomize.py", text)
-    return Installed(str(run_dir / "bash_env"), str(run_dir / "zsh"), str(run_dir / "python"), fifo, in_force)
+    return Installed(
+        str(run_dir / "bash_env"),
+        str(run_dir / "zsh"),
+        str(run_dir / "python"),
+        fifo,
+        {"SHLVL": "1"} if no_level else {},
+        in_force,
+    )
 
 
 def _names(agents: Sequence[Marked]) -> list[str]:

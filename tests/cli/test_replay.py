@@ -65,8 +65,9 @@ def test_without_a_terminal_the_last_screen_is_printed(recorded: Bench) -> None:
         (["--at", "1.5s"], ["first", "second"]),
         (["--at", "0:02.9"], ["first", "second"]),
         (["--at", "99:00:00"], ["first", "second", "third"]),
-        (["--at", "1"], ["first", "second"]),
-        (["@:1"], ["first", "second"]),
+        (["--at", "1"], ["first"]),
+        (["--at", "2"], ["first", "second"]),
+        (["@:2"], ["first", "second"]),
     ],
 )
 def test_the_screen_is_printed_as_it_was(recorded: Bench, words: list[str], rows: list[str]) -> None:

@@ -27,6 +27,7 @@ def test_every_event_of_the_log_is_told_in_order() -> None:
         "terminal.bell",
         "terminal.bell",
         "command.start",
+        "step",
         "command.end",
         "gap",
         "step",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from tapes.errors import Damaged, NotFound, Withheld
@@ -15,6 +16,8 @@ from tapes.session.rows import header_map
 from tapes.wire import agents
 from tapes.wire.shells.base import Claim, Shells, Told
 
+_REMINDERS = re.compile(r"(?:\s*<system-reminder>(?:(?!<system-reminder>).)*</system-reminder>)+\s*\Z", re.DOTALL)
+"""What an agent adds to a result in its own name, of whatever kind the result is."""
 UNREADABLE = (Withheld, Damaged, NotFound)
 
 
@@ -94,8 +97,9 @@ class Asking:
         if call.result is None:
             return None
         with suppress(*UNREADABLE):  # then nothing can be said of it, and nothing is
-            text = self._calls.result(call.result)
-            return self._shells(call.agent).told(call.tool, text, bool(call.result.body.get("is_error")))
+            text = _REMINDERS.sub("", self._calls.result(call.result))
+            told = self._shells(call.agent).told(call.tool, text, bool(call.result.body.get("is_error")))
+            return told if self._calls.all_words(call.result) else replace(told, output=None)
         return None
 
     def marked(self, agent: str) -> bool:

@@ -14,7 +14,7 @@ from tapes.archive.base import Archive
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.session.exchanges import Exchange
-from tapes.wire.turns import Json, Message, ResponseReading, ToolCall, ToolResult, TurnReading
+from tapes.wire.turns import Json, Message, ResponseReading, Text, ToolCall, ToolResult, TurnReading
 
 
 class Calls:
@@ -102,3 +102,8 @@ class Calls:
         """The text of a `tool.result`."""
         block = self.block(result)
         return block.text() if isinstance(block, ToolResult) else ""
+
+    def all_words(self, result: Record) -> bool:
+        """Is a `tool.result` text alone? A picture may stand for what was written."""
+        block = self.block(result)
+        return isinstance(block, ToolResult) and all(isinstance(part, Text) for part in block.content)

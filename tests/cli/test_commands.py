@@ -17,6 +17,8 @@ from tapes_cli.moments import moment, span
 from witnessed import BEGINNING, SECOND, Session
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
+SCALE = "kubectl scale deploy/api --replicas=0"
+UNDO = "kubectl rollout undo deploy/api"
 NOW_NS = round(datetime.now(UTC).timestamp()) * SECOND
 
 
@@ -67,9 +69,9 @@ def incident(session: Session) -> None:
     session.run("kubectl get pods", b"api-1 CrashLoopBackOff\n", told="api-1 CrashLoopBackOff")
     west = session.run("terraform plan", b"3 to change\n", told="3 to change")
     west.body["environment"].append(["AWS_PROFILE", b"prod-west-2"])  # type: ignore[index]
-    start = session.start("kubectl scale deploy/api --replicas=0", kind="human", context={"kube": "prod-west-2"})
+    start = session.start(SCALE, kind="human", context={"kube": "prod-west-2"})
     session.end(start, status=1)
-    session.end(session.start("kubectl rollout undo deploy/api", kind="human"))
+    session.end(session.start(UNDO, kind="human"))
     session.run("kubectl get pods", b"api-1 Running\n", told="api-1 Running")
 
 
@@ -84,9 +86,9 @@ def test_one_line_for_each_command_and_one_more_for_what_is_wrong_with_it(tmp_pa
         "           asked: bash -c 'echo nested'; echo after",
         "! 08:53:52           rm -rf /                     -            denied",
         "           by a rule",
-        "! 08:53:56           make deploy                  -            not witnessed",
+        "! 08:53:58           make deploy                  -            not witnessed",
         "           no trace of it",
-        "! 08:54:02 ~/project curl http://203.0.113.7/x    …            not requested",
+        "! 08:54:04 ~/project curl http://203.0.113.7/x    …            not requested",
         "           no call asked for it",
         "  4 commands witnessed, 1 matched, 1 rewritten, 1 denied, 1 not witnessed, 1 not",
         "  requested, 1 result differs",
@@ -96,8 +98,8 @@ def test_one_line_for_each_command_and_one_more_for_what_is_wrong_with_it(tmp_pa
 def test_a_wide_terminal_has_room_for_everything(tmp_path: Path) -> None:
     found = lines(bench(tmp_path, incident), "@", columns=200)
     assert found[0].split() == ["time", "who", "cwd", "command", "exit", "took", "bytes", "verdict"]
-    (line,) = (line for line in found if "replicas" in line)
-    assert line.split()[2:] == ["alice", "~/project", *"kubectl scale deploy/api --replicas=0 1 1.5s 0 B -".split()]
+    (line,) = (line for line in found if SCALE in line)
+    assert line.split()[2:] == ["alice", "~/project", *SCALE.split(), "1", "1.5s", "0", "B", "-"]
     assert line.startswith("✗")
 
 
@@ -115,19 +117,19 @@ def lines_run(b: Bench, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (["--exit", "nonzero"], ["make test", "kubectl scale deploy/api --replicas=0"]),
+        (["--exit", "nonzero"], ["make test", SCALE]),
         (["--exit", "2"], ["make test"]),
         (["--exit", "signal"], []),
         (["--verdict", "rewritten"], ["'echo nested'; echo after"]),
-        (["--verdict", "not witnessed", "--verdict", "rewritten", "--grep", "e"], ["'echo nested'; echo after", "make deploy"]),
+        (["--verdict", "not witnessed", "--verdict", "rewritten"], ["'echo nested'; echo after", "make deploy"]),
         (["--grep", "bash -c"], ["'echo nested'; echo after"]),
-        (["--regex", r"replicas=\d"], ["kubectl scale deploy/api --replicas=0"]),
+        (["--regex", r"replicas=\d"], [SCALE]),
         (["incident", "--participant", "claude"], ["kubectl get pods", "terraform plan", "kubectl get pods"]),
-        (["--participant", "human"], ["kubectl scale deploy/api --replicas=0", "kubectl rollout undo deploy/api"]),
+        (["--participant", "human"], [SCALE, UNDO]),
         (["--tool", "call_0"], ["git status --short", "kubectl get pods"]),
-        (["release", "--cwd", "~/project/", "--tool", "bash", "--until", "2025-10-09T08:53:30"], ["git status --short"]),
+        (["--cwd", "~/project/", "--tool", "bash", "--until", "2025-10-09T08:53:30"], ["git status --short"]),
         (["--cwd", "/home/alice/proj"], []),
-        (["--since", "2025-10-09T09:53:30", "--exit", "0"], ["terraform plan", "kubectl rollout undo deploy/api", "kubectl get pods"]),
+        (["--since", "2025-10-09T09:53:30", "--exit", "0"], ["terraform plan", UNDO, "kubectl get pods"]),
     ],
 )  # fmt: skip
 def test_what_is_asked_for_is_found_and_nothing_else(tmp_path: Path, words: list[str], found: list[str]) -> None:
@@ -137,16 +139,16 @@ def test_what_is_asked_for_is_found_and_nothing_else(tmp_path: Path, words: list
 def test_the_four_questions_of_a_post_mortem_are_one_command_each(tmp_path: Path) -> None:
     b = bench(tmp_path, release, incident, began=NOW_NS - 3610 * SECOND)
     answers = {
-        "tapes commands --grep prod-west-2": ["terraform plan", "kubectl scale deploy/api --replicas=0"],
+        "tapes commands --grep prod-west-2": ["terraform plan", SCALE],
         "tapes commands --participant alice --last 30m": [
-            "kubectl scale deploy/api --replicas=0",
-            "kubectl rollout undo deploy/api",
+            SCALE,
+            UNDO,
         ],
-        "tapes commands --exit nonzero": ["make test", "kubectl scale deploy/api --replicas=0"],
+        "tapes commands --exit nonzero": ["make test", SCALE],
         "tapes commands @ --before 'rollout undo'": [
             "kubectl get pods",
             "terraform plan",
-            "kubectl scale deploy/api --replicas=0",
+            SCALE,
         ],
     }
     documented = DOCS.read_text("utf-8")

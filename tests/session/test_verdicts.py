@@ -141,6 +141,12 @@ def test_a_command_whose_end_nobody_saw_is_matched_by_its_line() -> None:
     assert (found.verdict, found.compared) == ("matched", ("line",))
 
 
+def test_what_an_agent_adds_in_its_own_name_is_no_output() -> None:
+    session = Session()
+    ran(session, "ls", ("o", b"a\n"), told="[exit 0]\na\n\n<system-reminder>\nbe brief\n</system-reminder>\n")
+    assert judged(session).verdict == "matched"
+
+
 # -- denied
 
 

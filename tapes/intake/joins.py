@@ -248,12 +248,11 @@ class Joiner:
         certain = all(claim.certain for claim in use.claims)
         lines = [line for claim in use.claims if (line := claim.line.strip())]
         fitting: list[bytes] = []
-        for key in near:
-            line = self._commands[key].line
-            if line in lines:
-                fitting.append(key)
-                if certain:
-                    lines.remove(line)  # another one of the same text is another call's
+        for line in dict.fromkeys(lines):
+            same = [key for key in near if self._commands[key].line == line]
+            # Another of the same text is another call's; but a program may have run its one line several times.
+            share = lines.count(line) if certain else max(1, len(same) // (1 + len(self._rivals(use, line))))
+            fitting += same[:share]
         if (not certain or (not fitting and len(near) == 1)) and self._is_alone(use):
             # No other call was open in that time. Of a program, which may put lines together, it is all that ran.
             fitting = near
@@ -261,14 +260,22 @@ class Joiner:
             self._join(key, use, method, exact=False)
 
     def _is_alone(self, use: _Use) -> bool:
-        return not any(
-            other is not use
+        return not self._open_beside(use)
+
+    def _rivals(self, use: _Use, line: str) -> list[_Use]:
+        return [other for other in self._open_beside(use) if any(claim.line.strip() == line for claim in other.claims)]
+
+    def _open_beside(self, use: _Use) -> list[_Use]:
+        """Other calls that were open in this one's time and wait for their command."""
+        return [
+            other
+            for other in self._uses.values()
+            if other is not use
             and other.claims
             and not other.joined
             and other.since_ns <= use.until_ns
             and (not other.until_ns or other.until_ns > use.since_ns)
-            for other in self._uses.values()
-        )
+        ]
 
     # -- what is found
 

@@ -220,6 +220,17 @@ def test_a_program_of_code_mode_may_have_run_several(lines: tuple[str, ...]) -> 
     assert bench.end() == [("t", "c1", "text", False), ("t", "c2", "text", False)]
 
 
+def test_programs_of_code_mode_with_the_same_line_share_what_ran() -> None:
+    bench = Bench()
+    for name in ("t0", "t1"):
+        bench.use(name, "same", agent="codex", certain=False)
+    for name in ("c0", "c1"):
+        bench.command(name, "same", agent="codex")
+    for name in ("t0", "t1"):
+        bench.result(name)
+    assert bench.end() == [("t0", "c0", "text", False), ("t1", "c1", "text", False)]
+
+
 def test_what_is_not_this_calls_is_left_alone() -> None:
     bench = Bench()
     bench.use("t", "ls", at=2)

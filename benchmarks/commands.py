@@ -2,9 +2,9 @@
 
     python benchmarks/commands.py [rounds]
 
-A fake agent starts shells as real ones do, with two pipes; a thread reads the run's FIFO and the reports in it, as the
-capture process does. Prints medians and ratios of one run. To reach: <= 3 ms a command, <= 1.1 for a loop of 1,000 small
-commands inside one, and 50 MB of output at >= 0.5 of what script(1) passes.
+A fake agent starts shells as real ones do, with two pipes; a thread reads the run's FIFO and the reports in it, as
+the capture process does. Prints medians and ratios of one run. To reach: <= 3 ms a command, <= 1.1 for a loop of 1,000
+small commands inside one, and 50 MB of output at >= 0.5 of what script(1) passes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A fake agent's shell commands, with and without the witness, and what was reported of them.
 
-`Run` is one run's directory with its pipe and a thread that reads it, as the launcher and the capture process have them.
+`Run` is one run's directory with its pipe and a thread that reads it, as the launcher and the capture process have
+them.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class Command:
 class Run:
     """A run's directory; `with` reads its pipe until the end."""
 
-    def __init__(self, folder: Path, launched: str = "fake", own: Own | None = None, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, launched: str = "fake", own: Own | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self.folder = folder
         self.fifo = folder / "commands"
@@ -130,5 +133,7 @@ def plain(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name != "BASH_ENV"}
 
 
-def run_shell(words: Sequence[str | bytes], environment: Mapping[str, str], **more: Any) -> subprocess.CompletedProcess[bytes]:
+def run_shell(
+    words: Sequence[str | bytes], environment: Mapping[str, str], **more: Any
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(words, env=dict(environment), stdin=more.pop("stdin", subprocess.DEVNULL), timeout=20, **more)

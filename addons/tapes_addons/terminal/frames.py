@@ -7,13 +7,13 @@ All is little endian. A frame is a header of 48 bytes and its payload:
     number (u32, per command from 0, so that a hole is a lost frame; 0xffffffff: outside of the counting) ·
     CLOCK_MONOTONIC in ns (u64) · 0 (u32)
 
-| kind | payload |
-|---|---|
-| `S` start, `R` refined, `X` exec attempt | fields: tag (u8), length (u32), bytes; over several frames while flag bit 0 is set |
-| `O` output | stream `o`, `e` or `m`, then bytes |
-| `E` ended | status i32 (-1: none), signal i32 (0: none), duration ns, user µs, system µs, max RSS KiB, bytes dropped (u64 each), open (u8), wall ns (u64) |
-| `C` closed | bytes dropped (u64) |
-| `L` lost by the witness | frames, bytes (u64 each) |
+    S start, R refined, X exec attempt
+                fields: tag (u8), length (u32), bytes; over several frames while flag bit 0 is set
+    O output    stream `o`, `e` or `m`, then bytes
+    E ended     status i32 (-1: none), signal i32 (0: none); u64 each: duration ns, user µs, system µs, max RSS KiB,
+                bytes dropped; open (u8), wall ns (u64)
+    C closed    bytes dropped (u64)
+    L lost      frames, bytes (u64 each) that the witness itself could not keep
 
 Tags: 1 a word of argv, 2 cwd, 3 "NAME=VALUE", 4 pid, ppid, pgid (u64 each), 5 wall ns (u64), 6 level (`s` supervisor,
 `t` trap, `p` prompt), 7 id of the command it runs in, 8 is a terminal (u8).

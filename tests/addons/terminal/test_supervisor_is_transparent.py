@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from witness import Command, Run, needs_supervisor, plain
 
 from tapes.wire.command import CommandEnded
+from witness import Command, Run, needs_supervisor, plain
 
 pytestmark = needs_supervisor()
 

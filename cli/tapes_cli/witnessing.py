@@ -14,11 +14,11 @@ import click
 from tapes.wire import shells
 from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.shells.base import Witness
-from tapes_addons.terminal.install import Installed, Marked, Own, install
+from tapes_addons.terminal.install import SHIMS, Marked, Own, install
 
 Join = Literal["auto", "hooks", "none"]
 TELEMETRY, HOOKS = "/.tapes/otlp", "/.tapes/hooks"
-PLUGIN = "opencode-plugin.js"
+PLUGIN = SHIMS / "opencode_plugin.js"
 
 
 class Watch(TypedDict):
@@ -59,9 +59,10 @@ class Witnessed:
     """What a run needs for it."""
 
     settings: Settings
-    installed: Installed
     nonce: str
     """Hex."""
+    said: str
+    """For the banner: what is witnessed, and what of the agent's traffic is other than without us."""
 
 
 def witnessed(run_dir: Path, agent: str, launch: Launch, settings: Settings, watch: Watch) -> Witnessed:
@@ -84,8 +85,13 @@ def witnessed(run_dir: Path, agent: str, launch: Launch, settings: Settings, wat
         python_path=installed.python_path,
         telemetry_url=launch.own_url + TELEMETRY,
         hooks_url=launch.own_url + HOOKS,
-        plugin=str(run_dir / PLUGIN),
+        plugin=str(PLUGIN),
         join=watch["join"],
     )
     settings = shells.by_name(agent).witnessed(launch, witness, settings)
-    return Witnessed(settings, installed, nonce.hex())
+    said = (
+        "commands and their output" if installed.force.level == "supervisor" else "commands (no output: tapes doctor)"
+    )
+    if witness.telemetry_url in settings.environment.values():
+        said += ", joined by its telemetry (model calls carry a traceparent header; --join none leaves it out)"
+    return Witnessed(settings, nonce.hex(), said)

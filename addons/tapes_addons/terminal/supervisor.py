@@ -10,11 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -37,23 +34,34 @@ class Force:
     """Why it is not the supervisor; "" when it is."""
 
 
-@cache
 def force() -> Force:
-    """Which level is in force on this machine. Starts the program once to be sure of it."""
+    """Which level is in force on this machine, as far as can be seen without starting anything: every run asks."""
     if not PROGRAM.is_file():
         return Force("trap", "", "tapes-sh is not built: python -m tapes_addons.terminal.supervisor --build")
+    if not os.access(PROGRAM, os.X_OK):
+        return Force("trap", "", f"{PROGRAM} can not be executed")
+    return Force("supervisor", str(PROGRAM), "")
+
+
+def tried() -> Force:
+    """Which level is in force, the program started once to be sure of it."""
+    import subprocess  # a run does not need it
+
+    found = force()
+    if not found.program:
+        return found
     try:
         done = subprocess.run([PROGRAM, "version"], capture_output=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired) as error:
         return Force("trap", "", f"{PROGRAM} does not run here: {error}")
     if done.stdout != b"tapes-sh 1\n":
         return Force("trap", "", f"{PROGRAM} is of another version: build it again")
-    return Force("supervisor", str(PROGRAM), "")
+    return found
 
 
 def level() -> tuple[Literal["supervisor", "trap"], str]:
     """For `tapes doctor`: the level in force, and why it is not the better one."""
-    in_force = force()
+    in_force = tried()
     return in_force.level, in_force.why
 
 
@@ -75,6 +83,9 @@ def orphans_are_reaped(proc: Path = Path("/proc")) -> bool:
 
 def build(sources: Path = SOURCES, program: Path = PROGRAM) -> str:
     """Compile tapes-sh: "" when that worked, else what stood in the way. An older program is replaced whole or not."""
+    import subprocess
+    import tempfile
+
     compiler = os.environ.get("CC") or next((name for name in COMPILERS if shutil.which(name)), "")
     if not compiler:
         return "there is no C compiler here (cc, gcc or clang)"
@@ -108,7 +119,7 @@ def main() -> int:
         sys.stderr.write("usage: python -m tapes_addons.terminal.supervisor [--build]\n")
         return 2
     trouble = build() if sys.argv[1:] else ""
-    in_force = force()
+    in_force = tried()
     sys.stdout.write(f"{in_force.level} {in_force.program}\n" if not trouble else "")
     if trouble or in_force.why:
         sys.stderr.write(f"{trouble or in_force.why}\n")

@@ -14,6 +14,7 @@ from tapes.wire.agents.base import BUNDLE_VARIABLES, EXTRA_CA_VARIABLES
 from tapes.wire.agents.bases import found_in
 from tapes_addons import serve_state
 from tapes_addons.routes import UpstreamProxy, bypasses, host_of, no_proxy_entries, shown
+from tapes_addons.terminal import supervisor
 from tapes_cli.addresses import DEFAULT_HOST, DEFAULT_PORT
 from tapes_cli.checks.finding import Finding, bad, note, ok
 
@@ -34,6 +35,19 @@ def libraries() -> Iterator[Finding]:
         yield bad("libraries", f"not installed: {', '.join(missing)}", "install tapes again: pip install agent-tapes")
     else:
         yield ok("libraries", ", ".join(versions))
+
+
+def witness() -> Iterator[Finding]:
+    """Who witnesses commands, and how well."""
+    level, why = supervisor.level()
+    if level == "supervisor":
+        yield ok("commands", f"witnessed with output, exit status and signal by {supervisor.PROGRAM}")
+    else:
+        yield note("commands", f"witnessed by a trap in the shell, without output: {why}", "install a C compiler")
+    if not supervisor.orphans_are_reaped():
+        yield note(
+            "commands", "process 1 here waits for no orphans: each witnessed command leaves a zombie", "use --init"
+        )
 
 
 def ports() -> Iterator[Finding]:

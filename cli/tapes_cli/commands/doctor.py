@@ -49,6 +49,7 @@ def findings(agent: str | None, *, loopback: bool) -> Iterator[Finding]:
     yield from surroundings.variables(os.environ)
     yield from surroundings.configuration(folder)
     yield from surroundings.system()
+    yield from surroundings.witness()
     from tapes_cli.checks import trial
 
     if loopback:

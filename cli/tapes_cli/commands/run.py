@@ -113,10 +113,10 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], 
         read=read,
     )
     settings = agent.settings(launch)
-    nonce = ""
+    nonce, recorded = "", f"model traffic of {Path(argv[0]).name}"
     if watch["witness"]:
         seen = witnessed(run_dir, agent.name, launch, settings, watch)
-        settings, nonce = seen.settings, seen.nonce
+        settings, nonce, recorded = seen.settings, seen.nonce, f"{recorded}, {seen.said}"
     for prefix, url in settings.upstreams.items():
         Target.parse(url, f"the base URL of {prefix or agent.name}")
     hosts = sorted({*user_model_hosts(agent, settings, launch), *further_hosts, *config.model_hosts})
@@ -142,7 +142,8 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], 
         python=[sys.executable],
         commands=str(run_dir / "commands") if nonce else "",
         nonce=nonce,
-        banner=f"recording ON · model traffic of {Path(argv[0]).name} · archive {base}",
+        person=watch["person"],
+        banner=f"recording ON · {recorded} · archive {base}",
         started_ns=started_ns,
         started_mono_ns=started_mono_ns,
     )

@@ -6,8 +6,10 @@ libraries wait in the backlog. When a capture process dies, another one takes th
 the run goes on, with a gap. When none can be kept alive, a plain tunnel takes the socket, so that the agent works on,
 unrecorded; that is said loudly (`--strict` ends up with refused calls instead).
 
-The agent gets the caller's terminal, process group, signals and environment, and its exit status is ours. Failures of
-our own exit with 125, a command that can not be run with 126, one that is not there with 127, as env(1) does.
+The agent gets the caller's terminal, process group, signals and environment, and its exit status is ours. Where its
+screen is recorded it gets a terminal of its own instead, and a relay stands between the two (terminal/relay.py).
+Failures of our own exit with 125, a command that can not be run with 126, one that is not there with 127, as env(1)
+does.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tapes_addons.no_call import explain
 from tapes_addons.plan import OWN_URL, Plan
 from tapes_addons.terminal.pipe import make_pipe
+from tapes_addons.terminal import real
+from tapes_addons.terminal.relay import Relay
 from tapes_addons.warm import RECORDER, Child, Warm
 
 BACKLOG = 1024
@@ -57,7 +61,7 @@ def say(text: str) -> None:
 class Capture:
     """The capture process and our line to it."""
 
-    def __init__(self, plan: Plan, listener: socket.socket, warm: Warm | None = None) -> None:
+    def __init__(self, plan: Plan, listener: socket.socket, warm: Warm | None, relay: Relay | None) -> None:
         self.ready = False
         self.pending = b""
         self.process: Child | subprocess.Popen[bytes]
@@ -66,10 +70,14 @@ class Capture:
             self.line, self.process = socket.socket(fileno=warm.line), Child(warm.pid)
         else:
             self.line, self.process = self._start(plan)
+        tape = socket.socketpair() if relay else ()
         # A dead capture process is noticed by its closed line, where it is also answered for.
         with contextlib.suppress(OSError):
-            socket.send_fds(self.line, [b"F"], [listener.fileno()])
+            socket.send_fds(self.line, [b"F"], [listener.fileno(), *(end.fileno() for end in tape[1:])])
         self.send_line(plan.to_json())
+        if relay and tape:
+            tape[1].close()
+            relay.recording.attach(tape[0])
 
     @staticmethod
     def _start(plan: Plan) -> tuple[socket.socket, subprocess.Popen[bytes]]:
@@ -122,7 +130,8 @@ class Launcher:
         self._make_pipe()
         self.capture: Capture | None = None
         self.tunnel: subprocess.Popen[bytes] | None = None
-        self.agent: subprocess.Popen[bytes] | None = None
+        self.relay: Relay | None = None
+        self.agent: subprocess.Popen[bytes] | Relay | None = None
         self.notices: list[str] = []
         self.failed_starts = 0
         self.restarts: list[float] = []
@@ -155,11 +164,13 @@ class Launcher:
 
     def run(self) -> int:
         self._catch_signals()
+        if self.plan.screen and real.is_ours():
+            self.relay = Relay(os.environ.get("TERM", ""))
         self._start_capture()
         if self.plan.banner:
             say(self.plan.banner)
         try:
-            self.agent = subprocess.Popen(self._words(), env=self._environment())
+            self.agent = self._start_agent()
         except OSError as error:
             status = NOT_FOUND if isinstance(error, FileNotFoundError) else COULD_NOT_RUN
             say(f"cannot run {self.plan.argv[0]}: {error.strerror}")
@@ -169,14 +180,20 @@ class Launcher:
             self.agent.send_signal(number)
         if self.capture is not None:
             self.capture.send(agent=self.agent.pid)
-        while self.agent.poll() is None:
+        while (code := self.agent.poll()) is None:
             self._wait(None)
-        code = self.agent.returncode
         ended = {"signal": -code, "status": None} if code < 0 else {"status": code, "signal": None}
         self._finish({**ended, "how": "the agent exited"})
         return self._summary(128 - code if code < 0 else code)
 
     # -- the agent
+
+    def _start_agent(self) -> subprocess.Popen[bytes] | Relay:
+        if self.relay is None:
+            return subprocess.Popen(self._words(), env=self._environment())
+        self.relay.start(self._words(), self._environment(), (*FORWARDED, *KEYBOARD))
+        self.selector.register(self.relay.line, selectors.EVENT_READ, "terminal")
+        return self.relay
 
     def _own(self, text: str) -> str:
         return text.replace(OWN_URL, OWN_URL.format(port=self.listener.getsockname()[1]))
@@ -199,7 +216,11 @@ class Launcher:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (*FORWARDED, *KEYBOARD):
             if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._forward if number in FORWARDED else lambda *_: None)
+                signal.signal(number, self._forward if number in FORWARDED else self._keyboard)
+
+    def _keyboard(self, number: int, frame: object) -> None:
+        if self.relay is not None and self.agent is not None:
+            self.relay.signal_group(number)  # its keyboard is not ours: somebody has sent this to our group
 
     def _forward(self, number: int, frame: object) -> None:
         if self.agent is None:
@@ -213,7 +234,7 @@ class Launcher:
     def _start_capture(self) -> None:
         try:
             warm, self.warm = self.warm, None
-            self.capture = Capture(self.plan, self.listener, warm)
+            self.capture = Capture(self.plan, self.listener, warm, self.relay)
         except OSError as error:
             self.notices.append(f"could not start the capture process: {error}")
             self._fall_back()
@@ -227,6 +248,8 @@ class Launcher:
             if key.data == "signal":
                 with contextlib.suppress(BlockingIOError):
                     self._signal_sockets[0].recv(4096)
+            elif key.data == "terminal":
+                self._heard_of_terminal()
             elif self.capture is not None:
                 messages = self.capture.read()
                 if messages is None:
@@ -234,6 +257,12 @@ class Launcher:
                 else:
                     for message in messages:
                         self._heard(message)
+
+    def _heard_of_terminal(self) -> None:
+        assert self.relay is not None
+        self.relay.heard()
+        if self.relay.poll() is not None:
+            self.selector.unregister(self.relay.line)
 
     def _heard(self, message: dict[str, Any]) -> None:
         if "ready" in message and self.capture is not None:
@@ -252,6 +281,8 @@ class Launcher:
         assert capture is not None
         self.selector.unregister(capture.line)
         capture.line.close()
+        if self.relay is not None:
+            self.relay.recording.detach()
         with contextlib.suppress(*OVERDUE):
             capture.process.wait(5)
         if self.done is not None:

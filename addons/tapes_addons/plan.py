@@ -53,6 +53,10 @@ class Plan:
     python: list[str] = field(default_factory=list)
     """How to start a Python that can import us."""
     banner: str = ""
+    screen: bool = False
+    """Give the agent a terminal of its own where there is one, and record it."""
+    marks: str = ""
+    """Where the agent is a person's shell with our prompt (terminal/prompt.py): the nonce in its marks."""
     started_ns: int = 0
     started_mono_ns: int = 0
     session: str = ""

@@ -1,7 +1,7 @@
 """The capture process of one run: mitmproxy on the launcher's socket, and the writer behind it.
 
-Started with a control socket, by the launcher or before it (warm.py). Over that come the listening socket, with one
-byte, and the `Plan` in the first line. It survives the agent's terminal signals (own session) and outlives nobody: when
+Started with a control socket, by the launcher or before it (warm.py). Over that come the listening socket and, where
+the agent has a terminal of ours, the line of its recording, with one byte, and then the `Plan` in the first line. It survives the agent's terminal signals (own session) and outlives nobody: when
 the launcher is gone it records on until the agent is gone too, then closes the session.
 
 Control lines are JSON objects. From here: {"session": hex}, {"ready": true}, {"trouble": text}, {"fatal": text,
@@ -22,9 +22,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.errors import TapesError
@@ -40,6 +41,7 @@ from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.wire import shells
 from tapes.wire.agents import by_name
+from tapes.wire.agents.words import program
 from tapes.wire.exchange import Moment
 from tapes.wire.redact import Redactor, secret_variables
 from tapes_addons.plan import Plan
@@ -48,10 +50,14 @@ from tapes_addons.seen import Seen
 from tapes_addons.snapshot import snapshot
 from tapes_addons.terminal.context import Contexts
 from tapes_addons.terminal.reports import Reports
+from tapes_addons.terminal.listener import Listener, last_seen
+from tapes_addons.terminal.marks import Marks
 
 CLOSE_S = 10.0
 FAILING_CLOSE_S = 2.0
 """How long the end may wait for the archive; less when it takes no records anyway, for the agent's user waits too."""
+TERMINAL_S = 3.0
+"""How long what is left of the screen may take to be read: all of it has been sent by then."""
 SETTLE_S = 0.3
 """How long the last calls may take to end after the agent has exited."""
 
@@ -77,7 +83,7 @@ def main(argv: list[str]) -> int:
     # Both need the proxy, and are loaded while the plan is still being made.
     importlib.import_module("tapes_addons.capture")
     importlib.import_module("tapes_addons.proxy")
-    _, listeners, _, _ = socket.recv_fds(control_socket, 1, 1)
+    _, listeners, _, _ = socket.recv_fds(control_socket, 1, 2)
     if not listeners:
         return 0  # the run was called off
     lines = control_socket.makefile("rb")
@@ -92,6 +98,8 @@ def main(argv: list[str]) -> int:
         control.send(fatal=str(error), hint=error.hint)
         return 1
     listener = socket.socket(fileno=listeners[0])
+    if len(listeners) > 1:
+        run.listen_to_terminal(socket.socket(fileno=listeners[1]))
     return asyncio.run(run.proxy(listener, lines))
 
 
@@ -154,6 +162,12 @@ class Run:
         self.writer.start()
         self.reports = self._listen_to_commands()
         self._agent_pid = 0
+        self._terminal: Listener | None = None
+
+    def listen_to_terminal(self, line: socket.socket) -> None:
+        plan, put = self.plan, cast("Callable[[object], object]", self.writer.put)
+        marks = Marks(plan.marks, os.fsencode(program(plan.argv))) if plan.marks else None
+        self._terminal = Listener(line, put, marks, last_seen(self.archive, self.session) if plan.session else 0)
 
     def _listen_to_commands(self) -> Reports | None:
         if not self.plan.commands:
@@ -193,6 +207,8 @@ class Run:
         capture.finish_all()
         if self.reports is not None:
             await asyncio.to_thread(self.reports.finish, SETTLE_S)
+        if self._terminal is not None:
+            await asyncio.to_thread(self._terminal.join, TERMINAL_S)
         timeout = FAILING_CLOSE_S if self.writer.failing else CLOSE_S
         last = finish.result() | {"coverage": self.seen.report()}
         closed = await asyncio.to_thread(self.writer.close, last, timeout)

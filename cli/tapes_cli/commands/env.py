@@ -141,7 +141,7 @@ def settings_lines(name: str, session: str, route: Route, shell: Shell, state: S
         words = [led(word, own_url, places) for word in words]
         environment |= around_proxy(environ, state)
     if agent.name == "generic" and name.lower() != "generic":
-        known = ", ".join(other.name for other in agents.AGENTS if other.name not in ("demo", "generic"))
+        known = ", ".join(other.name for other in agents.AGENTS if other.name not in ("demo", "human", "generic"))
         click.echo(f"tapes: {name} is not an agent we know ({known}); these settings do for most programs", err=True)
     lines = [shell.comment(f"tapes serve on {state.authority}, session {session} where {name} gives no id of its own")]
     lines += [shell.variable(key, value) for key, value in sorted(environment.items())]

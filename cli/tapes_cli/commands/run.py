@@ -23,6 +23,8 @@ from tapes.wire.agents.base import Launch, Route, Trust
 from tapes.wire.agents.words import program_at
 from tapes_addons.plan import OWN_URL, Plan
 from tapes_addons.routes import HostMap, Target, UpstreamProxy
+from tapes_addons.terminal.prompt import Prompt, install
+from tapes_addons.terminal.real import is_ours
 from tapes_addons.trust import ensure_ca, write_bundles
 from tapes_addons.warm import Warm
 from tapes_cli.config import load_config
@@ -123,6 +125,11 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], 
     environment = dict(settings.environment)
     if route == "proxy":
         environment |= narrowed_no_proxy(hosts)
+    arguments, at = list(settings.arguments), program_at(argv) + 1
+    prompt = shell_prompt(run_dir, argv, environment) if agent.name == "human" and is_ours() else None
+    if prompt is not None:
+        environment |= prompt.environment
+        arguments, at = [*arguments, *prompt.arguments], prompt.at
     return Plan(
         home=str(base),
         run_dir=str(run_dir),
@@ -132,8 +139,9 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], 
         environment=environment,
         route=route,
         name=name,
-        arguments=list(settings.arguments),
-        arguments_at=program_at(argv) + 1,
+        arguments=arguments,
+        arguments_at=at,
+        marks=prompt.nonce if prompt else "",
         base_urls=dict(settings.upstreams),
         model_hosts=hosts,
         rows=[asdict(row) for row in config.rows],
@@ -144,9 +152,16 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], 
         nonce=nonce,
         person=watch["person"],
         banner=f"recording ON · {recorded} · archive {base}",
+        screen=watch["screen"],
         started_ns=started_ns,
         started_mono_ns=started_mono_ns,
     )
+
+
+def shell_prompt(run_dir: Path, argv: list[str], environment: dict[str, str]) -> Prompt | None:
+    folder = run_dir / "prompt"
+    folder.mkdir(mode=0o700)
+    return install(folder, argv, program_at(argv), os.environ | environment, str(Path.home()))
 
 
 def sweep(folder: Path) -> None:

@@ -171,7 +171,7 @@ def announcement(state: serve_state.State, base: Path, *, network: bool) -> list
     """What is said at the start: lines, each with the rows below it."""
     own = f"http://{state.authority}"
     said = f"TAPES_HOME={shlex.quote(str(base))} " if "TAPES_HOME" in os.environ else ""
-    known = [agent.name for agent in agents.AGENTS if agent.name not in ("demo", "generic")]
+    known = [agent.name for agent in agents.AGENTS if agent.name not in ("demo", "human", "generic")]
     rows = [f'{name:9} eval "$({said}tapes env {name})"' for name in [*known, "generic"]]
     ca = base / "ca"
     raw = [

@@ -11,12 +11,13 @@ from tapes.wire.agents.codex import Codex
 from tapes.wire.agents.demo import Demo
 from tapes.wire.agents.gemini import Gemini
 from tapes.wire.agents.generic import Generic
+from tapes.wire.agents.human import Human
 from tapes.wire.agents.mini import Mini
 from tapes.wire.agents.opencode import OpenCode
 
 __all__ = ["AGENTS", "Agent", "by_name", "recognise", "speaking"]
 
-AGENTS: tuple[Agent, ...] = (Claude(), Codex(), Gemini(), OpenCode(), Aider(), Mini(), Demo(), Generic())
+AGENTS: tuple[Agent, ...] = (Claude(), Codex(), Gemini(), OpenCode(), Aider(), Mini(), Demo(), Human(), Generic())
 
 
 def recognise(argv: Sequence[str]) -> Agent:

@@ -9,8 +9,8 @@ import json
 import os
 import pty
 import select
-import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -31,10 +31,13 @@ KEEPER = str(Path(__file__).parent / "tape_keeper.py")
 class Terminal:
     """A program on a terminal of its own, whose keyboard and screen are methods."""
 
-    pid: int
+    process: subprocess.Popen[bytes]
     fd: int
     shown: bytearray = field(default_factory=bytearray)
-    _status: int | None = None
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
     def type(self, text: str | bytes) -> None:
         data = text.encode() if isinstance(text, str) else text
@@ -56,25 +59,24 @@ class Terminal:
         """Wait until this is shown; returns what came before, and forgets both."""
         wanted = text.encode() if isinstance(text, str) else text
         deadline = time.monotonic() + PATIENCE_S
-        while (at := self.shown.find(wanted)) < 0:
-            assert time.monotonic() < deadline, f"{text!r} is not shown: {bytes(self.shown)!r}"
+        searched = 0
+        while (at := self.shown.find(wanted, searched)) < 0:
+            assert time.monotonic() < deadline, f"{text!r} is not shown: {bytes(self.shown[-2000:])!r}"
+            searched = max(0, len(self.shown) - len(wanted))
             self.look()
         before = bytes(self.shown[:at])
         del self.shown[: at + len(wanted)]
         return before
 
     def wait(self) -> int:
-        """The exit status, as waitstatus_to_exitcode gives it. What is shown meanwhile is kept."""
+        """The exit status, negative for a signal. What is shown meanwhile is kept."""
         deadline = time.monotonic() + PATIENCE_S
-        while self._status is None:
-            assert time.monotonic() < deadline, f"it does not end: {bytes(self.shown)!r}"
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, f"it does not end: {bytes(self.shown[-2000:])!r}"
             self.look()
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self._status = status
         while self.look():
             pass
-        return os.waitstatus_to_exitcode(self._status)
+        return self.process.returncode
 
     def resize(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -87,28 +89,27 @@ class Terminal:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-        if self._status is None:
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                os.kill(self.pid, signal.SIGKILL)
-                os.waitpid(self.pid, 0)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
 
 @contextlib.contextmanager
-def terminal(
-    words: Sequence[str], environ: Mapping[str, str], cwd: Path | None = None, inherit: Sequence[int] = ()
-) -> Iterator[Terminal]:
-    pid, fd = pty.fork()
-    if pid == 0:
-        try:
-            for number in inherit:
-                os.set_inheritable(number, True)
-            if cwd:
-                os.chdir(cwd)
-            os.execvpe(words[0], list(words), dict(environ))
-        finally:
-            os._exit(127)
-    made = Terminal(pid, fd)
+def terminal(words: Sequence[str], environ: Mapping[str, str], cwd: Path | None = None) -> Iterator[Terminal]:
+    fd, inner = pty.openpty()
+    process = subprocess.Popen(
+        words,
+        env=environ,
+        cwd=cwd,
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    made = Terminal(process, fd)
     made.resize(80, 24)
+    os.close(inner)
     try:
         yield made
     finally:
@@ -165,7 +166,7 @@ class Run:
     @property
     def kept(self) -> list[tuple[str, dict[str, Any]]]:
         file = self.home / "kept"
-        lines = file.read_text().splitlines() if file.exists() else []
+        lines = file.read_text().rpartition("\n")[0].splitlines() if file.exists() else []
         return [(name, fields) for name, fields in map(json.loads, lines)]
 
     def bytes_of(self, name: str) -> bytes:
@@ -182,5 +183,5 @@ class Run:
     def wait_kept(self, name: str, data: bytes) -> None:
         deadline = time.monotonic() + PATIENCE_S
         while data not in self.bytes_of(name):
-            assert time.monotonic() < deadline, f"{data!r} is not kept: {self.kept[-5:]}"
+            assert time.monotonic() < deadline, f"{data!r} is not kept: {str(self.kept[-5:])[-2000:]}"
             time.sleep(0.02)

@@ -219,7 +219,7 @@ class Launcher:
                 signal.signal(number, self._forward if number in FORWARDED else self._keyboard)
 
     def _keyboard(self, number: int, frame: object) -> None:
-        if self.relay is not None and self.agent is not None:
+        if self.relay is not None and self.relay.pid:
             self.relay.signal_group(number)  # its keyboard is not ours: somebody has sent this to our group
 
     def _forward(self, number: int, frame: object) -> None:

@@ -7,9 +7,9 @@ command's id where it is needed, each ended by BEL:
     133;D;STATUS;aid=NONCE;id=ID   133;A;aid=NONCE   633;P;Cwd=DIRECTORY;NONCE   133;B;aid=NONCE
     633;E;LINE;NONCE;ID   133;C;aid=NONCE
 
-In LINE and DIRECTORY a backslash is `\\\\`, and `;` and control characters are `\\xHH`. Whatever a program prints that has
-not the nonce is output like any other, well-known marks included. The nonce is no secret from the shell's own programs,
-which run as the same user: what is read here is the shell's testimony.
+In LINE and DIRECTORY a backslash is doubled, and `;` and control characters are a backslash and xHH. Whatever a program
+prints that has not the nonce is output like any other, well-known marks included. The nonce is no secret from the
+shell's own programs, which run as the same user: what is read here is the shell's testimony.
 
 Commands inside of another program (a shell in ssh, tmux or sudo) have no marks of ours: they are output of that
 program.

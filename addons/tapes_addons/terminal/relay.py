@@ -72,6 +72,7 @@ class Relay:
         kind, number = self._report()
         if kind != minder.STARTED:
             self._give_back()
+            self.recording.close(number)
             raise OSError(number, os.strerror(number))
         self.pid = number
         signal.signal(signal.SIGWINCH, lambda *_: self._resize())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -126,14 +128,14 @@ def test_interrupts_at_the_prompt_and_in_a_command(tmp_path: Path) -> None:
         s.prompt()
         s.seen.type("abandoned\x03")
         s.prompt()
-        s.seen.type("echo up; sleep 60\r")
+        s.seen.type("sh -c 'echo up; exec sleep 60'\r")
         s.everything += s.seen.until("up\r\n") + b"up\r\n"
         s.seen.type("\x03")
         s.run("echo after")
         told = s.end()
     assert [(row[0], row[2]) for row in told] == [
         ("echo half", 0),
-        ("echo up; sleep 60", 130),
+        ("sh -c 'echo up; exec sleep 60'", 130),
         ("echo after", 0),
         ("exit 0", 0),
     ]
@@ -175,10 +177,19 @@ def test_a_person_keeps_their_own_hooks_traps_and_statuses(tmp_path: Path) -> No
         told = s.end()
     shown = bytes(s.everything).decode()
     assert "[status 3]" in shown and "(left)" in shown and shown.count("<before>") == 6
-    assert "(debug echo $? $_)" in told[1][3] and "3 3\r\n" in told[1][3]
+    assert "(debug echo $? $_)3 " in told[1][3]
     assert "trap -- 'printf" in told[2][3]
     assert "b\r\n" in told[4][3]
     assert [row[0] for row in told[:2]] == ["(exit 3)", "echo $? $_"]
+
+
+def test_what_the_last_command_left_behind_is_still_there(tmp_path: Path) -> None:
+    with shell(tmp_path) as s:
+        s.run(
+            "[[ abc =~ b ]]", "echo ${BASH_REMATCH[0]}", "(exit 5)", "echo $?", "true last word", "echo $_", "echo $!."
+        )
+        told = s.end()
+    assert [row[3] for row in told if row[0].startswith("echo")] == ["b\r\n", "5\r\n", "word\r\n"]
 
 
 @pytest.mark.parametrize("value", ["PROMPT_COMMAND=(first second)", "export PROMPT_COMMAND='first; second;'"])
@@ -224,12 +235,14 @@ def test_a_prompt_that_runs_commands_and_is_drawn_anew_does_not_tell_of_them(tmp
 
 def test_jobs_that_are_stopped_and_go_on(tmp_path: Path) -> None:
     with shell(tmp_path) as s:
-        s.run("echo up; sleep 0.3; echo over")
+        s.run("sh -c 'echo up; sleep 0.5; echo over'")
         s.everything += s.seen.until("up\r\n") + b"up\r\n"
+        time.sleep(0.1)  # a shell that is stopped while it forks waits for its child
         s.seen.type("\x1a")
         s.run("fg")
         told = s.end()
-    assert [(row[0], row[2]) for row in told][1:] == [("fg", 0), ("exit 0", 0)]
+    assert [row[2] for row in told] == [128 + signal.SIGTSTP, 0, 0]
+    assert "over\r\n" in told[1][3]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from tapes_addons.terminal.marks import Marks
 
 
 def main() -> None:
-    _, control_fd, tape_fd = map(int, sys.argv[-3:])
-    control = socket.socket(fileno=control_fd)
+    control = socket.socket(fileno=int(sys.argv[-1]))
+    _, fds, _, _ = socket.recv_fds(control, 1, 2)
     lines = control.makefile("rb")
     plan = Plan.from_json(lines.readline())
     kept, seen_ns = Path(plan.home) / "kept", 0
@@ -34,11 +34,12 @@ def main() -> None:
             file.write(json.dumps([type(value).__name__, fields], default=lambda data: data.decode("latin-1")) + "\n")
 
         marks = Marks(plan.marks, os.fsencode(Path(plan.argv[0]).name)) if plan.marks else None
-        listener = Listener(socket.socket(fileno=tape_fd), put, marks, seen_ns)
+        listener = Listener(socket.socket(fileno=fds[1]), put, marks, seen_ns) if len(fds) > 1 else None
         control.sendall(b'{"session": "00"}\n{"ready": true}\n')
         for line in lines:
             if "finish" in json.loads(line):
-                listener.join(5)
+                if listener is not None:
+                    listener.join(5)
                 names = ("exchanges", "complete", "partial", "gaps", "tool_uses", "lost", "redactions")
                 done = {"calls": 1, "outcomes": {}, "all_written": True, "end_written": True, **dict.fromkeys(names, 0)}
                 control.sendall(json.dumps({"done": done}).encode() + b"\n")

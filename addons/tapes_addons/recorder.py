@@ -1,8 +1,9 @@
 """The capture process of one run: mitmproxy on the launcher's socket, and the writer behind it.
 
-Started with a control socket, by the launcher or before it (warm.py). Over that come the listening socket and, where
-the agent has a terminal of ours, the line of its recording, with one byte, and then the `Plan` in the first line. It survives the agent's terminal signals (own session) and outlives nobody: when
-the launcher is gone it records on until the agent is gone too, then closes the session.
+Started with a control socket, by the launcher or before it (warm.py). Over that come, with one byte, the listening
+socket and, where the agent has a terminal of ours, the line of its recording; then the `Plan` in the first line. It
+survives the agent's terminal signals (own session) and outlives nobody: when the launcher is gone it records on until
+the agent is gone too, then closes the session.
 
 Control lines are JSON objects. From here: {"session": hex}, {"ready": true}, {"trouble": text}, {"fatal": text,
 "hint": text}, {"done": {...}}. To here: the plan, {"agent": pid}, {"finish": {"status": n, "signal": n}}.

@@ -119,8 +119,9 @@ class Terminal:
             spans += [["data", len(data) + offset, size, rule] for offset, size, rule in piece.marks]
             data += piece.data
             facts = self._facts.pop(piece.n, [len(piece.data)])
-            events.append([max(0, (piece.mono_ns - before) // 1000), piece.stream, *facts])
-            before = max(before, piece.mono_ns)
+            delta_us = max(0, (piece.mono_ns - before) // 1000)
+            events.append([delta_us, piece.stream, *facts])
+            before += delta_us * 1000  # what was rounded off is in the next one: the sum says when the last event was
             if piece.stream == "r":
                 self._size = int(str(facts[0])), int(str(facts[1]))
         body: dict[str, object] = {

@@ -185,9 +185,7 @@ def test_a_person_keeps_their_own_hooks_traps_and_statuses(tmp_path: Path) -> No
 
 def test_what_the_last_command_left_behind_is_still_there(tmp_path: Path) -> None:
     with shell(tmp_path) as s:
-        s.run(
-            "[[ abc =~ b ]]", "echo ${BASH_REMATCH[0]}", "(exit 5)", "echo $?", "true last word", "echo $_", "echo $!."
-        )
+        s.run("[[ abc =~ b ]]", "echo ${BASH_REMATCH[0]}", "(exit 5)", "echo $?", "true last word", "echo $_")
         told = s.end()
     assert [row[3] for row in told if row[0].startswith("echo")] == ["b\r\n", "5\r\n", "word\r\n"]
 

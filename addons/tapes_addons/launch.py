@@ -32,6 +32,7 @@ from tapes_addons.no_call import explain
 from tapes_addons.plan import OWN_URL, Plan
 from tapes_addons.terminal.pipe import make_pipe
 from tapes_addons.terminal import real
+from tapes_addons.terminal.minder import PARENT
 from tapes_addons.terminal.relay import Relay
 from tapes_addons.warm import RECORDER, Child, Warm
 
@@ -199,7 +200,9 @@ class Launcher:
         return text.replace(OWN_URL, OWN_URL.format(port=self.listener.getsockname()[1]))
 
     def _environment(self) -> dict[str, str]:
-        return os.environ | {name: self._own(value) for name, value in self.plan.environment.items()}
+        own = {name: self._own(value) for name, value in self.plan.environment.items()}
+        # By this a shell that sources our BASH_ENV knows whether it is the agent itself.
+        return os.environ | own | {PARENT: str(os.getpid())}
 
     def _words(self) -> list[str]:
         at = self.plan.arguments_at

@@ -155,7 +155,7 @@ def _new_scope(agents: Sequence[Marked], names: Sequence[str], environ: Mapping[
     marks = '"' + "".join(f"${{{mark}-}}" for agent in agents for mark in agent.marks) + '"'
     known = f'{{ [[ -n ${{TAPES_SCOPE+x}} && {now} != "${{TAPES_SCOPE-}}" && -n {marks} ]]'
     fresh = f"[[ -z ${{TAPES_SCOPE+x}} && {now} != {base} && -n {marks} ]]"
-    bare = f" || [[ -z ${{TAPES_SCOPE+x}} && $PPID != {launcher_pid} ]]" if launcher_pid else ""
+    bare = f" || [[ -z ${{TAPES_SCOPE+x}} && $PPID != ${{TAPES_PARENT:-{launcher_pid}}} ]]" if launcher_pid else ""
     return f"{known} || {fresh}{bare}; }}"
 
 

@@ -27,6 +27,8 @@ from dataclasses import dataclass
 
 from tapes_addons.terminal.real import Modes, set_modes
 
+PARENT = "TAPES_PARENT"
+"""Variable: the process id of the agent's parent."""
 REPORT = struct.Struct("<ci")
 STARTED, NOT_STARTED, STOPPED, ENDED = b"p", b"e", b"s", b"x"
 """Process id; errno; number of the stopping signal; status as of waitpid."""
@@ -123,7 +125,7 @@ class _Minder:
 
         return subprocess.Popen(
             list(self._charge.words),
-            env=dict(self._charge.environ),
+            env={**self._charge.environ, PARENT: str(os.getpid())},
             stdin=slave,
             stdout=slave,
             stderr=slave if os.isatty(2) else None,

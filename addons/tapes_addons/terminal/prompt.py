@@ -80,4 +80,5 @@ def _rcfile(argv: Sequence[str], at: int) -> tuple[str | None, int]:
 
 def _write(path: Path, template: str, head: Mapping[str, str]) -> None:
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in head.items()]
-    path.write_text("".join(lines) + (SHIM / template).read_text())
+    # A person's path may be no UTF-8.
+    path.write_bytes(("".join(lines) + (SHIM / template).read_text()).encode(errors="surrogateescape"))

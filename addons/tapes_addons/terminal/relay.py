@@ -200,12 +200,17 @@ class Relay:
                 last = min(last, time.monotonic() + LAST_S)
 
     def _type(self) -> None:
-        """Pass on what is typed."""
+        """Pass on what is typed.
+
+        A job that has gone on in the background is found there only after something was typed for the shell. To read
+        that would stop us, were the signal not blocked; so the read fails.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTIN])
         typed_or_end = polling(0, self._woken)
         while self.returncode is None and not self._hung_up:
             if not in_foreground():
                 self._wait_in_background()
-            elif state := dict(typed_or_end.poll()).get(0):
+            elif (state := dict(typed_or_end.poll()).get(0)) and in_foreground():
                 data = self._typed()
                 self._pass_on(data)
                 self._hung_up |= not data and bool(state & ~select.POLLIN)

@@ -193,8 +193,9 @@ class Relay:
                     return
             else:
                 self._quiet.clear()
-                while rest := data[os.write(1, data) :]:
-                    data = rest
+                rest = data
+                while rest := rest[os.write(1, rest) :]:
+                    pass
                 put(tape.OUTPUT, data)
             if self.returncode is not None:
                 last = min(last, time.monotonic() + LAST_S)

@@ -30,9 +30,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tapes_addons.no_call import explain
 from tapes_addons.plan import OWN_URL, Plan
-from tapes_addons.terminal.pipe import make_pipe
 from tapes_addons.terminal import real
 from tapes_addons.terminal.minder import PARENT
+from tapes_addons.terminal.pipe import make_pipe
 from tapes_addons.terminal.relay import Relay
 from tapes_addons.warm import RECORDER, Child, Warm
 

@@ -50,9 +50,9 @@ from tapes_addons.routes import UpstreamProxy
 from tapes_addons.seen import Seen
 from tapes_addons.snapshot import snapshot
 from tapes_addons.terminal.context import Contexts
-from tapes_addons.terminal.reports import Reports
 from tapes_addons.terminal.listener import Listener, last_seen
 from tapes_addons.terminal.marks import Marks
+from tapes_addons.terminal.reports import Reports
 
 CLOSE_S = 10.0
 FAILING_CLOSE_S = 2.0

@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from mitmproxy import connection, ctx, http, tcp, tls
-from mitmproxy.proxy import layer
+from mitmproxy.proxy import layer, layers
+from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 
 from tapes.intake.recording import LAUNCH, Who
@@ -242,8 +243,12 @@ class Capture:
     # -- hosts that are not decrypted
 
     def next_layer(self, next_: layer.NextLayer) -> None:
-        """Lead a tunnel through the user's own proxy where their environment asks for it."""
+        """Lead a tunnel through the user's own proxy where their environment asks for it. One to us ends here."""
         proxy, address = self._config.proxy, next_.context.server.address
+        if address is not None and address[1] == self._config.own_port and is_loopback(address[0]):
+            # Some programs ask the proxy for a tunnel even for plain http.
+            next_.layer = layers.HttpLayer(next_.context, HTTPMode.transparent)
+            return
         if proxy is None or address is None or next_.context.server.via is not None:
             return
         if not endpoints.is_model_host(address[0], address[1], self._config.model_hosts) and proxy.serves(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from pathlib import Path
@@ -60,3 +61,19 @@ async def test_whatever_is_said_the_answer_is_200_and_decides_nothing(tmp_path: 
         answers.append(await client.post("hooks", content=b"no gzip", headers={"content-encoding": "gzip"}))
     assert {(answer.status_code, answer.text) for answer in answers} == {(200, "{}")}
     assert heard == []
+
+
+async def test_a_tunnel_to_us_ends_with_us(tmp_path: Path) -> None:
+    """As Claude Code's hooks come where HTTPS_PROXY is set."""
+    heard: list[Happening] = []
+    async with proxy(tmp_path, [], seen=heard.append) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        head = (
+            f"POST /.tapes/otlp/v1/traces HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {len(TRACES)}\r\n\r\n"
+        )
+        writer.write(head.encode() + TRACES)
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    assert [type(seen) for seen in heard] == [ToolSeen]

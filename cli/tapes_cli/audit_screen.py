@@ -139,7 +139,9 @@ def _cells(one: Command, many_days: bool) -> tuple[str, ...]:
 
 
 def _words(one: Command) -> str:
-    return one.judgement.verdict.replace("-", " ") or "-"
+    """The verdict; without one, whether something is missing for it (`not joined`, `not known`)."""
+    missing = one.judgement.why.partition(":")
+    return one.judgement.verdict.replace("-", " ") or (missing[0] if missing[1] else "-")
 
 
 def _exit(one: Command) -> str:

@@ -64,7 +64,8 @@ def test_steps_are_destroyed_in_streams_parts_histories_and_tool_events(tmp_path
         recorded(b, "one", "Begin with the cellar door.", "--dialect", dialect)
         before = numbers(b, "one")
         chosen = [row["step"] for row in b.rows("show", "one") if HIDDEN in row["text"]]
-        assert len(chosen) == 3 and HIDDEN.encode() in b.everything()
+        # thought, asked for, told; and run, where a shell that reports is there
+        assert len(chosen) in (3, 4) and HIDDEN.encode() in b.everything()
         ref = f"one:{min(chosen)}..{max(chosen)}"
         plan = b.rows("forget", ref, "--dry-run")
         assert {row["what"] for row in plan} == {"body", "record"} and all(row["goes"] for row in plan)

@@ -184,6 +184,19 @@ static void pass_alone(struct waiting *w, const struct pollfd *fds, int count) {
             }
 }
 
+static void report_alone(struct report *r, const struct message *end, uint64_t began) {
+    uint64_t until = mono_now() + BUDGET_NS;
+    report_ended(r, end, began, 0);
+    for (;;) {
+        report_flush(r);
+        if (report_idle(r) || mono_now() > until) break;
+        struct pollfd room = {r->fifo, POLLOUT, 0};
+        poll(&room, 1, 10);
+    }
+    report_end_first(r);
+    report_flush(r);
+}
+
 void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2], const struct line *line, uint64_t began) {
     struct waiting w = {.child = child, .sentinel = sentinel, .streams = s, .to_pump = line->to_pump[1], .from_pump = line->to_waiter[0], .report = r};
     for (int i = 0; i < 2; i++)
@@ -212,8 +225,7 @@ void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2],
         }
         if (w.from_pump < 0) report_flush(r);
         if (w.is_over && w.from_pump < 0 && !s[0].owed && !s[1].owed) {
-            report_ended(r, &w.end, began, 0);
-            report_flush(r);
+            report_alone(r, &w.end, began);
             break;
         }
         struct pollfd fds[6] = {{signal_pipe[0], POLLIN, 0}, {w.from_pump, POLLIN, 0}};

@@ -253,7 +253,6 @@ class Run:
                 "gaps": row.gaps,
                 "tool_uses": row.tool_uses,
                 "commands": row.commands,
-                "commands": row.commands,
                 "commands_failed": row.commands_failed,
                 "commands_lost": row.commands_lost,
                 "redactions": row.redactions,

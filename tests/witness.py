@@ -54,7 +54,12 @@ class Run:
     """A run's directory; `with` reads its pipe until the end."""
 
     def __init__(
-        self, folder: Path, launched: str = "fake", own: Own | None = None, environ: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        launched: str = "fake",
+        own: Own | None = None,
+        environ: Mapping[str, str] | None = None,
+        deep: bool = False,
     ) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self.folder = folder
@@ -69,6 +74,7 @@ class Run:
             nonce=NONCE,
             environ=environ or {"SHLVL": "1"},
             own=own or Own(),
+            deep=deep,
         )
         self.happenings: list[CommandHappening] = []
         self._stop = threading.Event()

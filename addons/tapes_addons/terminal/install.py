@@ -107,7 +107,7 @@ def install(
         "HOW": shlex.quote(("d" if deep else "") + ("" if orphans_are_reaped() else "c")),
         "KEEP": shlex.quote(str(run_dir / "bash_keep")),
         "TRAP": shlex.quote(str(run_dir / "bash_trap")),
-        "CHAIN": (_FIRST_LEVEL if no_level else "@CHAIN@").replace("@CHAIN@", _chain_bash(own.bash_env) or ":"),
+        "CHAIN": (_FIRST_LEVEL if no_level else "@CHAIN@").replace("@CHAIN@", _chain_bash(own.bash_env)),
     }
     for name in ("bash_env", "bash_keep", "bash_trap"):
         _write(run_dir / name, _fill((SHIMS / name).read_text(), here))
@@ -162,7 +162,7 @@ def _new_scope(agents: Sequence[Marked], names: Sequence[str], environ: Mapping[
 def _chain_bash(path: str) -> str:
     """bash expands BASH_ENV as if it stood in double quotes, and minds no missing file."""
     if not path:
-        return ""
+        return "[[ 1 ]]"  # nothing, which leaves $_ alone
     word = '"' + path.replace('"', '\\"') + '"'
     # Without a slash `.` would search PATH, which BASH_ENV does not.
     word = word if "/" in path else '"./' + word[1:]

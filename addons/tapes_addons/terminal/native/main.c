@@ -132,7 +132,9 @@ static void in_child(pid_t parent, struct stream s[2], int deep) {
         dup2(s[i].to_command, i + 1);
         if (s[i].tag == 'm') dup2(s[i].to_command, 2);
     }
-    if (deep >= 0 && deep_send(deep, deep_install()) < 0) { /* then without */
+    if (deep >= 0) {
+        int listener = deep_install();
+        for (int i = 0; i < 2; i++) deep_send(deep, listener); /* to the waiter and to the pump */
     }
 }
 
@@ -162,7 +164,9 @@ static int run(char **args) {
     if (report_open(&r, fifo, nonce) < 0 || draw_id(&r, id) < 0) become(exe, argv, scope, "");
     if (streams_prepare(streams) < 0 || line_open(&line) < 0) become(exe, argv, scope, "");
     int deep[2] = {-1, -1};
-    if (strchr(args[6], 'd') && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, deep) < 0) deep[0] = deep[1] = -1;
+    if (strchr(args[6], 'd') && socketpair(AF_UNIX, SOCK_DGRAM, 0, deep) < 0) deep[0] = deep[1] = -1;
+    for (int i = 0; i < 2; i++)
+        if (deep[i] >= 0) deep[i] = move_up(deep[i]);
     report_start(&r, argv, outer);
     if (pump_start(&r, streams, &line, began, deep[0], strchr(args[6], 'c') != NULL) < 0) become(exe, argv, scope, "");
     pid_t parent = getpid(), sentinel = sentinel_start(), child = fork();
@@ -177,7 +181,8 @@ static int run(char **args) {
         if (sentinel > 0) kill(sentinel, SIGKILL), waitpid(sentinel, NULL, 0);
         become(exe, argv, scope, "");
     }
-    wait_for(&r, child, sentinel, streams, &line, began);
+    if (deep[1] >= 0) close(deep[1]);
+    wait_for(&r, child, sentinel, streams, &line, began, deep[0]);
 }
 
 /* The argv of a process may be long; /proc gives it piece by piece. */

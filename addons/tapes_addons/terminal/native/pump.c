@@ -22,7 +22,7 @@
 struct pumping {
     struct report *report;
     struct stream *streams;
-    int from_waiter, to_waiter, listener;
+    int from_waiter, to_waiter, listener, deep;
     pid_t waiter, child, stopped;
     uint64_t began, ended_at, asked_at, over_at;
     struct message end;
@@ -132,7 +132,7 @@ static int is_over(struct pumping *p) {
         p->asked_at = mono_now();
         any_open(p);
     }
-    if (p->streams[0].kind != NOTHING || p->streams[1].kind != NOTHING) return 0;
+    if (p->streams[0].kind != NOTHING || p->streams[1].kind != NOTHING || p->listener >= 0) return 0;
     if (!p->over_at) {
         unsigned char body[8];
         put64(body, p->report->dropped);
@@ -169,15 +169,15 @@ static int wait_ms(struct pumping *p) {
 
 void pump(struct report *r, struct stream s[2], const struct line *line, pid_t waiter, uint64_t began, int deep) {
     struct pumping p = {.report = r, .streams = s, .from_waiter = line->to_pump[0], .to_waiter = line->to_waiter[1],
-                        .listener = -1, .waiter = waiter, .began = began};
+                        .listener = -1, .deep = -1, .waiter = waiter, .began = began};
     int keep[] = {r->fifo, s[0].in, s[0].out, s[1].in, s[1].out, p.from_waiter, p.to_waiter, deep};
     signal(SIGPIPE, SIG_IGN);
     if (chdir("/") < 0) { /* then some directory stays busy: no reason to stop */
     }
     keep_only(keep, 8);
-    if (deep >= 0) p.listener = deep_receive(deep);
+    p.deep = deep;
     while (!is_over(&p)) {
-        struct pollfd fds[7];
+        struct pollfd fds[8];
         int count = 0, alive[2];
         report_flush(r);
         for (int i = 0; i < 2; i++) {
@@ -189,7 +189,10 @@ void pump(struct report *r, struct stream s[2], const struct line *line, pid_t w
         }
         int outputs = count;
         if (p.from_waiter >= 0) fds[count++] = (struct pollfd){p.from_waiter, POLLIN, 0};
-        if (p.listener >= 0) fds[count++] = (struct pollfd){p.listener, POLLIN, 0};
+        if (p.deep >= 0) fds[count++] = (struct pollfd){p.deep, POLLIN, 0};
+        /* The waiter looks first, while it can. */
+        int ours = p.from_waiter < 0 || p.told_waiter || p.stopped;
+        if (p.listener >= 0) fds[count++] = (struct pollfd){p.listener, ours ? POLLIN : 0, 0};
         if (r->fifo >= 0) fds[count++] = (struct pollfd){r->fifo, r->head ? POLLOUT : 0, 0};
         poll(fds, (nfds_t)count, wait_ms(&p));
         for (int i = 0, at = 0; i < 2 && at < outputs; i++) {
@@ -206,7 +209,11 @@ void pump(struct report *r, struct stream s[2], const struct line *line, pid_t w
         for (int i = outputs; i < count; i++) {
             if (!fds[i].revents) continue;
             if (fds[i].fd == p.from_waiter) listen_to_waiter(&p);
-            else if (fds[i].fd == p.listener) {
+            else if (fds[i].fd == p.deep) {
+                p.listener = deep_receive(p.deep);
+                close(p.deep);
+                p.deep = -1;
+            } else if (fds[i].fd == p.listener) {
                 if (fds[i].revents & POLLIN) deep_serve(p.listener, r);
                 else close(p.listener), p.listener = -1;
             } else if (fds[i].fd == r->fifo && fds[i].revents & POLLERR && !r->head) {

@@ -105,13 +105,13 @@ struct line { /* between waiter and pump */
 
 void pump(struct report *r, struct stream s[2], const struct line *line, pid_t waiter, uint64_t began, int deep);
 pid_t sentinel_start(void);
-void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2], const struct line *line, uint64_t began)
-    __attribute__((noreturn));
+void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2], const struct line *line, uint64_t began,
+              int deep) __attribute__((noreturn));
 
 /* -- deep.c: every exec attempt below the command (Linux) */
 
-int deep_install(void);               /* in the child: the listener, or -1 */
-int deep_send(int line, int listener);
+int deep_install(void); /* in the child: the listener, or -1 */
+void deep_send(int line, int listener);
 int deep_receive(int line);
 void deep_serve(int listener, struct report *r);
 

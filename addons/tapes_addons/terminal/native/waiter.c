@@ -197,12 +197,13 @@ static void report_alone(struct report *r, const struct message *end, uint64_t b
     report_flush(r);
 }
 
-void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2], const struct line *line, uint64_t began) {
+void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2], const struct line *line, uint64_t began,
+              int deep) {
     struct waiting w = {.child = child, .sentinel = sentinel, .streams = s, .to_pump = line->to_pump[1], .from_pump = line->to_waiter[0], .report = r};
     for (int i = 0; i < 2; i++)
         if (s[i].kind == FOLLOWED) stream_close(&s[i]);
-    int keep[] = {s[0].in, s[0].out, s[1].in, s[1].out, w.to_pump, w.from_pump, r->fifo};
-    keep_only(keep, 7);
+    int keep[] = {s[0].in, s[0].out, s[1].in, s[1].out, w.to_pump, w.from_pump, r->fifo, deep};
+    keep_only(keep, 8);
     r->seq = UINT32_MAX; /* the pump counts */
     report_forget(r);
     if (pipe(signal_pipe) == 0) {
@@ -212,7 +213,8 @@ void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2],
         }
     }
     catch_all();
-    int told = 0;
+    int told = 0, listener = deep < 0 ? -1 : deep_receive(deep);
+    if (deep >= 0) close(deep);
     for (;;) {
         look_at_child(&w);
         if (w.is_over && !told) {
@@ -223,13 +225,13 @@ void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2],
             if (w.from_pump < 0)
                 for (int i = 0; i < 2; i++) stream_count_owed(&s[i]);
         }
-        if (w.from_pump < 0) report_flush(r);
         if (w.is_over && w.from_pump < 0 && !s[0].owed && !s[1].owed) {
             report_alone(r, &w.end, began);
             break;
         }
-        struct pollfd fds[6] = {{signal_pipe[0], POLLIN, 0}, {w.from_pump, POLLIN, 0}};
-        int count = 2;
+        struct pollfd fds[8] = {{signal_pipe[0], POLLIN, 0}, {w.from_pump, POLLIN, 0}, {listener, POLLIN, 0}};
+        int count = 3;
+        if (!report_idle(r)) fds[count++] = (struct pollfd){r->fifo, POLLOUT, 0};
         for (int i = 0; i < 2 && w.from_pump < 0; i++) {
             if (s[i].kind != PASSED) continue;
             fds[count++] = (struct pollfd){s[i].in, s[i].held ? 0 : POLLIN, 0};
@@ -238,7 +240,10 @@ void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2],
         /* Without the pipe for signals (no descriptor left) we look every now and then. */
         if (poll(fds, (nfds_t)count, signal_pipe[0] < 0 ? 10 : -1) < 0) continue;
         if (fds[0].revents) on_signals(&w);
-        if (count > 2) pass_alone(&w, fds + 2, count - 2);
+        if (fds[2].revents & POLLIN) deep_serve(listener, r);
+        else if (fds[2].revents) close(listener), listener = -1;
+        report_flush(r);
+        if (count > 3) pass_alone(&w, fds + 3, count - 3);
         if (fds[1].revents && on_pump(&w)) break;
     }
     end_alike(w.status);

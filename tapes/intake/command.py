@@ -21,6 +21,7 @@ OUTPUT_BYTES = 256 * 1024
 OUTPUT_AGE_NS = 1_000_000_000
 START_AGE_NS = 50_000_000
 """So long a start waits for another command line."""
+REPLAY_BYTES = 4096
 EXECS = 256
 ENDS_BYTES = 16 * 1024
 """Of the output's beginning, and of its last, kept in the end's record."""
@@ -57,6 +58,7 @@ class Command:
         self.start = start
         self.name = name
         """Of whoever runs it."""
+        self._line_bytes = len(start.body["line"]) if isinstance(start, Draft) else 0
         self.written = not isinstance(start, Draft)
         """Is the start in a batch?"""
         self._begun = begun
@@ -85,7 +87,13 @@ class Command:
             self._begun()
 
     def refine(self, argv: list[bytes], line: bytes, spans: Spans) -> None:
-        """Another command line; of a start that has been written the end tells it."""
+        """Another command line; of a start that has been written the end tells it.
+
+        Only that of a shell which was given a long script first counts: that is an agent's, to replay an environment,
+        where it was not known how to read it. A short one that goes on as another shell is what was asked for.
+        """
+        if self._line_bytes < REPLAY_BYTES:
+            return
         told: dict[str, object] = {"argv": argv, "line": line}
         if self.written or not isinstance(self.start, Draft):
             self._refined = told | ({"redactions": spans} if spans else {})

@@ -77,7 +77,10 @@ class Terminal:
         self._opened, self._count, self._size = Moment.now(), count, (columns, rows)
 
     def _open(self, told: TerminalOpened) -> None:
-        self.end(told.at)
+        if self._opened is not None:  # it is told again to each capture process that takes over
+            if self._size != (told.columns, told.rows):
+                self._event(told.at.mono_ns, "r", told.columns, told.rows)
+            return
         self._opened, self._size = told.at, (told.columns, told.rows)
         self._term = self._drafting.clean(told.term, "term", [])
         self._draft(told.at, [], last=False)  # its size, before anything is shown

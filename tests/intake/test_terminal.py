@@ -93,6 +93,19 @@ def test_a_secret_that_is_typed_and_echoed_letter_by_letter_is_in_neither() -> N
             )
 
 
+def test_a_terminal_that_is_told_again_goes_on() -> None:
+    tape = CommandTape()
+    tape.play(
+        TerminalOpened(at(0), 80, 24), shown(SECRET[:20], 1), TerminalOpened(at(1), 90, 20), shown(SECRET[20:], 1)
+    )
+    tape.play(TerminalClosed(at(5)))
+    assert tape.output("terminal") == b"[REDACTED:github-token]"
+    assert [event[1:] for record in tape.records("terminal") for event in record.body["events"] if event[1] == "r"] == [
+        ["r", 90, 20]
+    ]
+    assert verify(tape.archive).ok
+
+
 def test_a_successor_goes_on_counting() -> None:
     tape = CommandTape()
     tape.play(TerminalOpened(at(0), 80, 24), TerminalResized(SECOND, 90, 20), shown(b"one ", 1))
@@ -108,12 +121,11 @@ told = st.lists(
     st.one_of(
         st.just(TerminalOpened(at(0), 80, 24)),
         st.builds(
-            shown, st.sampled_from([b"word ", SECRET[:20], SECRET[20:], b"\x1b[2J", b"x\x08"]), st.integers(0, 9)
+            shown, st.sampled_from([b"word ", b" " + SECRET[:20], SECRET[20:], b"\x1b[2J", b"x\x08"]), st.integers(0, 9)
         ),
         st.builds(lambda data, n: TerminalInput(n * SECOND, data), st.binary(max_size=3), st.integers(0, 9)),
         st.builds(lambda n: TerminalResized(n * SECOND, n, n), st.integers(0, 9)),
         st.builds(lambda n: TerminalMissed(n * SECOND, n), st.integers(0, 9)),
-        st.just(TerminalClosed(at(9))),
     ),
     max_size=20,
 )
@@ -127,6 +139,7 @@ def test_whatever_comes_every_record_is_sound(happenings: list[TerminalHappening
         tape.play(happening)
         if n % pause == 0:
             tape.wait(10 + n)
+    tape.play(TerminalClosed(at(9)))
     tape.stop()
     assert verify(tape.archive).ok
     assert SECRET not in tape.output("terminal").replace(b"\x1b[2J", b"").replace(b"x\x08", b"")

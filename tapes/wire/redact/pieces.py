@@ -139,11 +139,27 @@ class PieceRedactor[T]:
             hits += [hit for value in values for hit in value.hits(text, plain.start, upto)]
             hits += long_keys(text, plain.start, upto)
         limit = plain.place(upto) if upto < len(text) else len(plain.raw)
+        within, line_limit = self._split_in_lines(plain, last=last) if plain.is_dressed else ([], limit)
+        limit = min(limit, line_limit)
         if not hits:
-            return [], limit
+            return within, limit
         at, line = plain.places()
         sure = [found for hit in sorted(hits) if (found := self._surely(text, hit, line))]
         cuts = self._redactor.cuts(text, sure)
+        told = [Cut(at[cut.start], at[cut.end - 1] + 1, cut.rule, marker(cut.rule)) for cut in cuts]
+        return [*within, *(cut for cut in told if cut.end > 0)], limit
+
+    def _split_in_lines(self, plain: Plain, *, last: bool) -> tuple[list[Cut], int]:
+        """The same of what stands in one line each: beside the next line's word a key may not look like one."""
+        lines, values = plain.lines, self._redactor.values
+        base = max(0, len(lines) - _CLOSE - LOOKBACK)
+        upto = len(lines) if last else base + pending(lines[base:], values)
+        limit = plain.line_place(upto) if upto < len(lines) else len(plain.raw)
+        hits = self._redactor.scan(lines, 0 if b"\x08" in plain.raw else len(plain.before), upto)
+        if not hits:
+            return [], limit
+        _, at = plain.line_places()
+        cuts = self._redactor.cuts(lines, hits)
         told = [Cut(at[cut.start], at[cut.end - 1] + 1, cut.rule, marker(cut.rule)) for cut in cuts]
         return [cut for cut in told if cut.end > 0], limit
 

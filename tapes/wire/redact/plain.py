@@ -84,7 +84,13 @@ class Plain:
         out."""
         if b"\x08" in self.raw:
             return max(0, self.places()[0][upto])
-        behind = len(self.lines) - self._line_place(len(self.text) - upto)
+        return self.line_place(self._line_place(len(self.text) - upto))
+
+    def line_place(self, upto: int) -> int:
+        """Where the byte `upto` of `lines` stands in `raw`, at least 0."""
+        if b"\x08" in self.raw:
+            return max(0, self.line_places()[1][upto])
+        behind = len(self.lines) - upto
         end = len(self.raw)
         for found in reversed([*_ESCAPE.finditer(self.raw)] if b"\x1b" in self.raw else []):
             if behind <= end - found.end():
@@ -108,6 +114,16 @@ class Plain:
     def places(self) -> tuple[list[int], list[int]]:
         """For each byte of `text`: where it stands in `raw`, below 0 when it is of what was before; and on which line
         of `lines`. Made only where something was found, because it costs ten times the view."""
+        lines, at = self.line_places()
+        places: list[int] = []
+        numbers: list[int] = []
+        for number, (lo, hi) in enumerate(_stretches(lines)):
+            places += at[lo:hi]
+            numbers += [number] * (hi - lo)
+        return places, numbers
+
+    def line_places(self) -> tuple[bytes, list[int]]:
+        """`lines`, and for each of its bytes where it stands in `raw`, below 0 when it is of what was before."""
         lines, at = bytearray(self.before), list(range(-len(self.before), 0))
         done = 0
         for found in _ESCAPE.finditer(self.raw):
@@ -118,12 +134,7 @@ class Plain:
             done = found.end()
         lines += self.raw[done:]
         at += range(done, len(self.raw))
-        places: list[int] = []
-        numbers: list[int] = []
-        for number, (lo, hi) in enumerate(_stretches(_struck(bytes(lines), at))):
-            places += at[lo:hi]
-            numbers += [number] * (hi - lo)
-        return places, numbers
+        return _struck(bytes(lines), at), at
 
 
 def lines_of(before: bytes, raw: bytes) -> bytes:

@@ -168,6 +168,7 @@ static int run(char **args) {
     for (int i = 0; i < 2; i++)
         if (deep[i] >= 0) deep[i] = move_up(deep[i]);
     report_start(&r, argv, outer);
+    report_flush(&r); /* before the shell can make anybody report that it goes on as another */
     if (pump_start(&r, streams, &line, began, deep[0], strchr(args[6], 'c') != NULL) < 0) become(exe, argv, scope, "");
     pid_t parent = getpid(), sentinel = sentinel_start(), child = fork();
     if (child == 0) {

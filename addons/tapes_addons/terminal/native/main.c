@@ -169,19 +169,16 @@ static int run(char **args) {
         if (deep[i] >= 0) deep[i] = move_up(deep[i]);
     report_start(&r, argv, outer);
     report_flush(&r); /* before the shell can make anybody report that it goes on as another */
-    if (pump_start(&r, streams, &line, began, deep[0], strchr(args[6], 'c') != NULL) < 0) become(exe, argv, scope, "");
-    pid_t parent = getpid(), sentinel = sentinel_start(), child = fork();
+    /* The shell first: it starts up while we make ready to watch it. */
+    pid_t parent = getpid(), child = fork();
     if (child == 0) {
         in_child(parent, streams, deep[1]);
         become(exe, argv, scope, id);
     }
-    if (child < 0) {
-        struct message never = {.what = 'x'};
-        if (write(line.to_pump[1], &never, sizeof never) < 0) { /* it died: just as well */
-        }
-        if (sentinel > 0) kill(sentinel, SIGKILL), waitpid(sentinel, NULL, 0);
-        become(exe, argv, scope, "");
-    }
+    if (child < 0) become(exe, argv, scope, "");
+    /* Without a pump the waiter does its work, and reports what it can. */
+    if (pump_start(&r, streams, &line, began, deep[0], strchr(args[6], 'c') != NULL) == 0) report_forget(&r);
+    pid_t sentinel = sentinel_start();
     if (deep[1] >= 0) close(deep[1]);
     wait_for(&r, child, sentinel, streams, &line, began, deep[0]);
 }

@@ -41,7 +41,6 @@ static void heard(struct pumping *p, const struct message *m) {
         p->stopped = m->child;
         return;
     }
-    if (m->what == 'x') _exit(0); /* nothing was reported yet: no reader will miss it */
     p->end = *m;
     p->has_ended = 1;
     p->ended_at = mono_now();

@@ -31,7 +31,7 @@ uint64_t wall_now(void);
 struct node;
 
 struct message { /* from the waiter to the pump */
-    char what;       /* 'e' ended, 's' stopped, 'x' the command runs without us after all */
+    char what;       /* 'e' ended, 's' stopped */
     int status;
     pid_t child;
     struct rusage usage;

@@ -205,7 +205,6 @@ void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2],
     int keep[] = {s[0].in, s[0].out, s[1].in, s[1].out, w.to_pump, w.from_pump, r->fifo, deep};
     keep_only(keep, 8);
     r->seq = UINT32_MAX; /* the pump counts */
-    report_forget(r);
     if (pipe(signal_pipe) == 0) {
         for (int i = 0; i < 2; i++) {
             signal_pipe[i] = move_up(signal_pipe[i]);

@@ -25,10 +25,10 @@ def start(run: Run, call: str, line: str) -> subprocess.Popen[bytes]:
 
 
 def processes() -> dict[int, tuple[int, int, str]]:
-    """Parent, session and name of each."""
-    told = subprocess.run(["ps", "-eo", "pid=,ppid=,sess=,comm="], capture_output=True, text=True, check=True).stdout
+    """Parent, group and name of each."""
+    told = subprocess.run(["ps", "-eo", "pid=,ppid=,pgid=,comm="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 3) for line in told.splitlines()]
-    return {int(pid): (int(ppid), int(session), name) for pid, ppid, session, name in rows}
+    return {int(pid): (int(ppid), int(group), name) for pid, ppid, group, name in rows}
 
 
 def test_fifty_at_once_are_told_apart(tmp_path: Path) -> None:
@@ -63,8 +63,8 @@ def test_a_killed_pump_is_stood_in_for(tmp_path: Path) -> None:
         mine = {pid for pid, (ppid, _, _) in processes().items() if ppid == process.pid}
         pumps = [
             pid
-            for pid, (ppid, session, name) in processes().items()
-            if name == "tapes-sh" and pid == session and (pid in mine or ppid == 1)
+            for pid, (ppid, group, name) in processes().items()
+            if name == "tapes-sh" and pid == group and (pid in mine or ppid == 1)
         ]
         for pid in pumps:
             with open(f"/proc/{pid}/cmdline", "rb") as file:

@@ -108,9 +108,12 @@ static int line_open(struct line *line) {
 static int pump_start(struct report *r, struct stream s[2], const struct line *line, uint64_t began, int deep, int as_child) {
     pid_t self = getpid(), between = fork();
     int status;
-    if (between > 0 && as_child) return 0;
+    if (between > 0 && as_child) {
+        setpgid(between, between); /* before the command can kill its group */
+        return 0;
+    }
     if (between == 0) {
-        if (setsid() < 0) _exit(1);
+        if (as_child ? setpgid(0, 0) < 0 : setsid() < 0) _exit(1);
         if (as_child) pump(r, s, line, self, began, deep);
         pid_t pid = fork();
         if (pid == 0) pump(r, s, line, self, began, deep);
@@ -168,16 +171,21 @@ static int run(char **args) {
     for (int i = 0; i < 2; i++)
         if (deep[i] >= 0) deep[i] = move_up(deep[i]);
     report_start(&r, argv, outer);
-    report_flush(&r); /* before the shell can make anybody report that it goes on as another */
-    /* The shell first: it starts up while we make ready to watch it. */
+    report_flush(&r); /* before anything that starts in it can be told */
+    /* Without a pump the waiter does its work, and reports what it can. */
+    if (pump_start(&r, streams, &line, began, deep[0], strchr(args[6], 'c') != NULL) == 0) report_forget(&r);
     pid_t parent = getpid(), child = fork();
     if (child == 0) {
         in_child(parent, streams, deep[1]);
         become(exe, argv, scope, id);
     }
-    if (child < 0) become(exe, argv, scope, "");
-    /* Without a pump the waiter does its work, and reports what it can. */
-    if (pump_start(&r, streams, &line, began, deep[0], strchr(args[6], 'c') != NULL) == 0) report_forget(&r);
+    if (child < 0) {
+        /* It runs in our place, and nobody will see its end: neither exited nor signalled. */
+        struct message unseen = {.what = 'e', .status = 0x7f, .mono = mono_now(), .wall = wall_now()};
+        if (write(line.to_pump[1], &unseen, sizeof unseen) < 0) { /* no pump either */
+        }
+        become(exe, argv, scope, "");
+    }
     pid_t sentinel = sentinel_start();
     if (deep[1] >= 0) close(deep[1]);
     wait_for(&r, child, sentinel, streams, &line, began, deep[0]);

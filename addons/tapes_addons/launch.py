@@ -365,7 +365,7 @@ class Launcher:
         partial = f", {done['partial']} partial" if done["partial"] else ""
         failed = sum(done["outcomes"].get(k, 0) for k in ("http_error", "error_event", "no_response"))
         failures = f", {failed} failed" if failed else ""
-        commands = f", {done['commands']} commands witnessed" if self.plan.commands or done["commands"] else ""
+        commands = f", {done.get('commands', 0)} commands witnessed" if self.plan.commands else ""
         say(
             f"session {short}: {done['exchanges']} exchanges captured ({done['complete']} complete{partial}"
             f"{failures}){gaps}, {done['tool_uses']} tool calls{commands}. Next: tapes show {short}"

@@ -378,7 +378,7 @@ def test_words_of_ours_stand_behind_the_agents_own_and_are_no_part_of_what_the_u
     first, second, *rest = done.stdout.decode().splitlines()
     assert first == "-c"
     assert second.startswith('openai_base_url="http://127.0.0.1:') and second.endswith('/openai"')
-    assert rest == ["exec", "hi there"]
+    assert rest[-2:] == ["exec", "hi there"]
     (row,) = b.rows("log")
     record = b.tapes("cat", row["hash"]).stdout.decode()
     assert "hi there" in record and "openai_base_url" not in record

@@ -103,7 +103,7 @@ class ArchiveSuite:
     def test_a_draft_can_be_session_and_parent_before_and_after_its_commit(self, archive: Archive) -> None:
         first = opening()
         use = Draft("tool.use", {"id": "1", "name": "Bash"}, first)
-        started = Draft("command.start", {}, first, (use,))
+        started = Draft("note", {}, first, (use,))
         archive.commit(Batch([first, use, started]))
         ended = Draft("command.end", {}, first, (started, use))
         archive.commit(Batch([ended]))

@@ -105,7 +105,7 @@ class ArchiveSuite:
         use = Draft("tool.use", {"id": "1", "name": "Bash"}, first)
         started = Draft("note", {}, first, (use,))
         archive.commit(Batch([first, use, started]))
-        ended = Draft("command.end", {}, first, (started, use))
+        ended = Draft("note", {}, first, (started, use))
         archive.commit(Batch([ended]))
         assert started.hash and use.hash and ended.hash
         assert archive.record(started.hash).parents == (use.hash,)

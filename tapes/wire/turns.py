@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
-"""A parsed JSON value. Shared with the body it was parsed from: MUST NOT be changed."""
+from tapes.wire.json_value import Json as Json
 
 MODEL_ROLES = frozenset({"assistant", "model"})
 """What the wire calls the model's own side of a conversation."""

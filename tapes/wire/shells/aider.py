@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Claim, Told
 from tapes.wire.shells.generic import GenericShells
-from tapes.wire.turns import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from tapes.wire.agents.base import Launch, Settings
-from tapes.wire.turns import Json
+from tapes.wire.json_value import Json
 
 
 @dataclass(frozen=True, slots=True)

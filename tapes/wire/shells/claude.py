@@ -22,11 +22,11 @@ from typing import Literal
 from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.agents.claude import settings_files
 from tapes.wire.agents.jsonc import merged, table
+from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Claim, Told, Witness
 from tapes.wire.shells.denials import denials, denied_by
 from tapes.wire.shells.environment import field, flag, with_shells
 from tapes.wire.shells.lines import line_of, script_of, word_at
-from tapes.wire.turns import Json
 
 JoinsBy = Literal["telemetry", "hooks", "text"]
 HOOKS = ("PreToolUse", "PermissionDenied")

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 
 from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.agents.codex import without_idle
+from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Claim, Told, Witness
 from tapes.wire.shells.denials import denials, denied_by
 from tapes.wire.shells.environment import field, with_shells
 from tapes.wire.shells.javascript import object_at, string_at
 from tapes.wire.shells.lines import line_of, line_of_words, script_of, words_from
-from tapes.wire.turns import Json
 
 CODE_MODE_ID = b"exec-"
 _POLICY = "shell_environment_policy"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tapes.wire.agents.base import Launch, Settings
+from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Witness
-from tapes.wire.turns import Json
 
 _RSHD = "SHLVL"
 

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tapes.wire.agents.base import Launch, Settings
+from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Claim, Told, Witness
 from tapes.wire.shells.denials import denials, denied_by
 from tapes.wire.shells.environment import field, flag, with_shells
 from tapes.wire.shells.generic import GenericShells
 from tapes.wire.shells.lines import line_of, script_of
-from tapes.wire.turns import Json
 
 _WRAPPED = re.compile(
     rb"(?:shopt -u [a-z ]+; ?)?_bgpids_file=[^\n]*\n\(\n  trap 'jobs -p > \"\$_bgpids_file\"' EXIT\n"

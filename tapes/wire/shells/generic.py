@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tapes.wire.agents.base import Launch, Settings
+from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Claim, Told, Witness
 from tapes.wire.shells.environment import field, with_shells
 from tapes.wire.shells.lines import line_of, line_of_words
-from tapes.wire.turns import Json
 
 TOOLS = frozenset(
     ["bash", "shell", "local_shell", "terminal", "run_shell_command", "exec_command", "execute_command", "run_command"]

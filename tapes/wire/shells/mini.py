@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Claim, Told
 from tapes.wire.shells.environment import field
 from tapes.wire.shells.generic import GenericShells, table_of
-from tapes.wire.turns import Json
 
 _TAGGED = re.compile(
     r"(?:<exception>(?P<why>.*?)</exception>\s*)?<returncode>(?P<code>-?\d+)</returncode>\s*"

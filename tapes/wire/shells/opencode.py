@@ -20,11 +20,11 @@ from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.agents.bases import parents
 from tapes.wire.agents.jsonc import found_at, table
 from tapes.wire.agents.opencode import CONTENT
+from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Claim, Told, Witness
 from tapes.wire.shells.denials import denials, denied_by
 from tapes.wire.shells.environment import field, with_shells
 from tapes.wire.shells.generic import GenericShells
-from tapes.wire.turns import Json
 
 CALL = "TAPES_CALL"
 """The variable that the plugin (terminal/shim/opencode_plugin.js) sets."""

@@ -45,6 +45,7 @@ Two runs are in the archive. Look at them:
   tapes show {first:<20} what the agent was told, said and did, step by step
   tapes show {second:<20} the same task: it parts from {first} at its first edit
   tapes show {first} --exchanges   each model call, with sizes, outcome and hashes
+  tapes commands                  what really ran, and whether that is what was asked for and told
   tapes cat HASH --response       the exact bytes that the model answered
   tapes verify                    re-derive every hash and link"""
     )

@@ -59,6 +59,8 @@ FAILING_CLOSE_S = 2.0
 """How long the end may wait for the archive; less when it takes no records anyway, for the agent's user waits too."""
 TERMINAL_S = 3.0
 """How long what is left of the screen may take to be read: all of it has been sent by then."""
+REPORTS_S = 5.0
+"""How long the last reports of commands may take to be read, as long as more of them come."""
 SETTLE_S = 0.3
 """How long the last calls may take to end after the agent has exited."""
 
@@ -207,7 +209,7 @@ class Run:
             await asyncio.sleep(0.01)
         capture.finish_all()
         if self.reports is not None:
-            await asyncio.to_thread(self.reports.finish, SETTLE_S)
+            await asyncio.to_thread(self.reports.finish, REPORTS_S)
         if self._terminal is not None:
             await asyncio.to_thread(self._terminal.join, TERMINAL_S)
         timeout = FAILING_CLOSE_S if self.writer.failing else CLOSE_S

@@ -93,6 +93,8 @@ class Commands:
         self._waiting: dict[str, Command] = {}
         """Those with something that no record has yet."""
         self._over: dict[str, None] = {}
+        self._awaited: set[str] = set()
+        """Those that have ended while reports of their output were waiting."""
         self.news: deque[tuple[CommandStarted | ToolSeen, Draft | None]] = deque(maxlen=_NEWS_MOST)
         """For whoever joins commands with tool calls, to be taken away by them: what was told, with the start's draft
         once that is in a batch."""
@@ -143,6 +145,9 @@ class Commands:
 
     def end_all(self, at: Moment, reason: str) -> None:
         """Nobody looks any more: every command without an end is lost."""
+        if self._awaited:
+            self._odd(at, "reports of output were still to come when the run ended", commands=len(self._awaited))
+            self._awaited.clear()
         for command in self._known.values():
             if command.ended:
                 command.flush()
@@ -282,8 +287,11 @@ class Commands:
             command.lose(told.at, told.reason)
         if not (isinstance(told, CommandEnded) and told.open):
             self._done(told.key)
+        elif told.overtaken:
+            self._awaited.add(told.key)
 
     def _close(self, told: CommandClosed) -> None:
+        self._awaited.discard(told.key)
         command = self._known.get(told.key)
         if command is None:
             return

@@ -91,6 +91,8 @@ class CommandEnded:
     """Bytes of output that went to the agent and could not be reported to us."""
     open: bool = False
     """Background jobs still hold its output: more may follow."""
+    overtaken: bool = False
+    """So it is open, but because reports of its output were still waiting: more will follow, unless it is lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,3 +307,14 @@ def test_whatever_comes_in_whatever_order_every_record_is_sound(
         ref = BodyRef.of(record.body["data"])
         assert sum(length for _, _, length in record.body["pieces"]) == ref.length
     assert SECRET not in tape.output().replace(b"\x1b[1m", b"").replace(b"x\x08", b"")
+
+
+@pytest.mark.parametrize(("closed", "gaps"), [(True, 0), (False, 1)])
+def test_output_whose_reports_never_came_is_a_gap(closed: bool, gaps: int) -> None:
+    tape = CommandTape()
+    tape.play(started(), said(b"much\n"), ended(open=True, overtaken=True))
+    if closed:
+        tape.play(said(b"more\n", 2), CommandClosed(KEY, at(3)))
+    tape.stop()
+    assert len(tape.records("gap")) == gaps
+    assert tape.one("command.end")["open"] is True

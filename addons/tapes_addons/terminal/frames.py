@@ -222,6 +222,7 @@ class FrameReader:
             rss,
             dropped,
             bool(is_open),
+            is_open == 2,
         )
 
     def _moment(self, mono_ns: int) -> Moment:

@@ -153,7 +153,7 @@ void report_ended(struct report *r, const struct message *m, uint64_t began, int
 void report_end_first(struct report *r) {
     struct node *end = r->ended, *before = NULL;
     if (!end || !r->head) return;
-    end->data[48] = 1;
+    end->data[48] = 2;
     if (r->head == end || (r->head->kind != 'O' && r->head->next == end)) return;
     for (before = r->head; before->next != end; before = before->next)
         if (!before->next) return;

@@ -7,6 +7,7 @@ Read from the records every time; nothing of it is stored. What a command *was a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,8 +58,13 @@ class Ran:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Bytes by stream, as produced."""
-        return self.end.body.get("bytes", {}) if self.end else {}
+        """Bytes by stream: as produced up to its end, as kept from there on, or where nobody saw an end."""
+        found = Counter(self.end.body.get("bytes", {}) if self.end else {})
+        for _, output in self.outputs:
+            if self.end is None or output.body.get("after"):
+                for _, stream, length in output.body["pieces"]:
+                    found[stream] += length
+        return found
 
 
 @dataclass(frozen=True, slots=True)

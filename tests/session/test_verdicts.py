@@ -129,6 +129,9 @@ def test_what_came_after_the_end_need_not_have_been_told() -> None:
     session.tell((use, "[exit 0]\nstarted\n"))
     session.write(start, ("o", b"listening\n"), n=1, after=True)
     assert judged(session).verdict == "matched"
+    (command,) = session.commands()
+    assert command.ran is not None
+    assert command.ran.counts == {"o": 18}
 
 
 def test_a_command_whose_end_nobody_saw_is_matched_by_its_line() -> None:

@@ -359,7 +359,7 @@ class Launcher:
         if self.restarts:
             say(f"the capture process was restarted {len(self.restarts)} time(s); the session has a gap record")
         short = self.plan.session[:12]
-        if not done["calls"] and self.agent is not None:
+        if not done["calls"] and self.agent is not None and self.plan.agent != "human":
             say(explain(done, short, self.plan.route))
         gaps = f", {done['gaps']} gaps" if done["gaps"] else ", no gaps" if done["all_written"] else ""
         partial = f", {done['partial']} partial" if done["partial"] else ""

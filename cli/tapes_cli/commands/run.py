@@ -119,6 +119,8 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], 
     if watch["witness"]:
         seen = witnessed(run_dir, agent.name, launch, settings, watch)
         settings, nonce, recorded = seen.settings, seen.nonce, f"{recorded}, {seen.said}"
+    if watch["screen"] and is_ours():
+        recorded = f"{recorded}; the screen"
     for prefix, url in settings.upstreams.items():
         Target.parse(url, f"the base URL of {prefix or agent.name}")
     hosts = sorted({*user_model_hosts(agent, settings, launch), *further_hosts, *config.model_hosts})

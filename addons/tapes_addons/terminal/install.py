@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 _FIRST_LEVEL = """\
 if [[ ${SHLVL-} == 2 ]]; then
-    # Launched without SHLVL, which we set: bash takes a first shell on a socket for one of rshd, which reads ~/.bashrc
+    # Launched without SHLVL, which wire/shells sets: bash takes a first shell on a socket for one of rshd, which reads ~/.bashrc
     # and no BASH_ENV. Here it does what it would have done.
     SHLVL=1
     if [[ -S /dev/stdin && -n ${BASH_EXECUTION_STRING+x} ]] && ! shopt -q login_shell; then
@@ -67,8 +67,6 @@ class Installed:
     python_path: str
     """A directory for PYTHONPATH, before what stands there already."""
     fifo: str
-    environment: Mapping[str, str]
-    """What the agent's environment needs besides."""
     force: Force
     """Who witnesses, and why not the better one."""
 
@@ -124,14 +122,7 @@ def install(
     }
     text = (SHIMS / "sitecustomize.py").read_text().replace('"@SETTINGS@"', repr(json.dumps(python)))
     _write(run_dir / "python" / "sitecustomize.py", text)
-    return Installed(
-        str(run_dir / "bash_env"),
-        str(run_dir / "zsh"),
-        str(run_dir / "python"),
-        fifo,
-        {"SHLVL": "1"} if no_level else {},
-        in_force,
-    )
+    return Installed(str(run_dir / "bash_env"), str(run_dir / "zsh"), str(run_dir / "python"), fifo, in_force)
 
 
 def _names(agents: Sequence[Marked]) -> list[str]:

@@ -75,7 +75,6 @@ def test_a_first_shell_on_a_socket_is_witnessed_and_reads_what_it_would_have_rea
     import socket
 
     with Run(tmp_path / "run", environ={"HOME": "/"}) as run:
-        assert run.installed.environment == {"SHLVL": "1"}
         (run.folder / ".bashrc").write_text("echo rc\n")
         seen = []
         for environment in (plain(run.environment(SHLVL="0")), run.environment(SHLVL="1")):

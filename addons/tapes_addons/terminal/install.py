@@ -21,8 +21,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 _FIRST_LEVEL = """\
 if [[ ${SHLVL-} == 2 ]]; then
-    # Launched without SHLVL, which wire/shells sets: bash takes a first shell on a socket for rshd's, which reads ~/.bashrc
-    # and no BASH_ENV. Here it does what it would have done.
+    # Launched without SHLVL, which wire/shells sets: bash takes a first shell on a socket for rshd's, which reads
+    # ~/.bashrc and no BASH_ENV. Here it does what it would have done.
     SHLVL=1
     if [[ -S /dev/stdin && -n ${BASH_EXECUTION_STRING+x} ]] && ! shopt -q login_shell; then
         [[ ! -f /etc/bash.bashrc ]] || . /etc/bash.bashrc

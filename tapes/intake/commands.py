@@ -236,6 +236,8 @@ class Commands:
         return _Told(participant, name, shells, dict(shells.join_marks(environ)) if shells else {})
 
     def _refine(self, told: CommandRefined) -> None:
+        if told.key not in self._known:
+            return  # of another run's command, around which this one was started
         command = self._touch(told.key, told.at)
         spans = Spans()
         shells = next((each for each in self._surroundings.shells if each.name == command.name), None)

@@ -139,8 +139,11 @@ class PieceRedactor[T]:
             hits += [hit for value in values for hit in value.hits(text, plain.start, upto)]
             hits += long_keys(text, plain.start, upto)
         limit = plain.place(upto) if upto < len(text) else len(plain.raw)
-        within, line_limit = self._split_in_lines(plain, last=last) if plain.is_dressed else ([], limit)
-        limit = min(limit, line_limit)
+        within: list[Cut] = []
+        # Also where a sequence stood right before: it may end in a letter, and what follows begins a word.
+        if plain.is_dressed or b"\x1b" in self._buffer[: self._done] or b"\x08" in self._buffer[: self._done]:
+            within, line_limit = self._split_in_lines(plain, last=last)
+            limit = min(limit, line_limit)
         if not hits:
             return within, limit
         at, line = plain.places()

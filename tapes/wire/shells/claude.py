@@ -32,7 +32,11 @@ JoinsBy = Literal["telemetry", "hooks", "text"]
 HOOKS = ("PreToolUse", "PermissionDenied")
 HOOK_SECONDS = 2
 _TELEMETRY = "CLAUDE_CODE_ENABLE_TELEMETRY"
-_EVAL = b"&& eval "
+_EVAL = re.compile(
+    rb"((?:shopt -u extglob|setopt NO_EXTENDED_GLOB NO_BARE_GLOB_QUAL) 2>/dev/null \|\| true "
+    rb"|NO_BARE_GLOB_QUAL; \} >/dev/null 2>&1 \|\| true )?&& eval "
+)
+"""Where the snapshot is gone, or the user's own variables are set first, only what stands before `eval` is known."""
 _BEHIND = re.compile(rb"(?: \\?< ?/dev/null)? && pwd -P >\|? ?\S+\s*")
 _TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-([0-9a-f]{16})-[0-9a-f]{2}")
 
@@ -91,11 +95,12 @@ class ClaudeShells:
         script = script_of(argv)
         if script is None:
             return line_of(argv)
-        at = script.find(_EVAL)
-        if at < 0 or not script.startswith((b"source ", b". ")):
-            return script
-        word = word_at(script, at + len(_EVAL))
-        return word[0] if word is not None and _BEHIND.fullmatch(script, word[1]) else script
+        known = script.startswith((b"source ", b". "))
+        for found in _EVAL.finditer(script):
+            word = word_at(script, found.end()) if known or found[1] else None
+            if word is not None and _BEHIND.fullmatch(script, word[1]):
+                return word[0]
+        return script
 
     def told(self, tool: str, result: str, is_error: bool) -> Told:
         if is_error:

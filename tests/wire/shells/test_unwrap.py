@@ -38,6 +38,19 @@ def test_claudes_line_gives_the_command_back(line: bytes, closed: bool) -> None:
     assert by_name("claude").unwrap([b"/bin/zsh", b"-c", b"-l", script]) == line
 
 
+@given(LINES)
+def test_claudes_line_without_a_snapshot_gives_the_command_back(line: bytes) -> None:
+    word = b"''" if not line else quoted(line)
+    heads = (
+        b"shopt -u extglob 2>/dev/null || true",
+        b"setopt NO_EXTENDED_GLOB NO_BARE_GLOB_QUAL 2>/dev/null || true",
+        b"export A='x' && eval 'y'\n: && shopt -u extglob 2>/dev/null || true",
+    )
+    for head in heads:
+        script = head + b" && eval " + word + b" < /dev/null && pwd -P >| /tmp/claude-1-cwd"
+        assert by_name("claude").unwrap([b"/bin/bash", b"-c", b"-l", script]) == line
+
+
 @pytest.mark.parametrize(
     "script",
     [

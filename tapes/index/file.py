@@ -1,0 +1,133 @@
+"""The index's file: its tables, how it is opened, and when it is thrown away and begun anew.
+
+Several processes may have it open (WAL; whoever writes holds SQLite's lock for one short transaction, the others wait).
+A process that is killed leaves the last whole transaction. A file of another version, one that SQLite finds damaged,
+and one of another archive are deleted: nothing in it is lost that is not in the archive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from tapes.errors import ArchiveError
+
+VERSION = 1
+"""Rises with every change of the tables, and of what is read out of records."""
+BUSY_SECONDS = 60
+ITEM_BITS = 20
+"""An item's id is its record's place in the log, shifted by so many bits, and its number: so newest first is the order
+of ids from above."""
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE words (id INTEGER PRIMARY KEY, kind TEXT, value TEXT, UNIQUE (kind, value));
+CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY, hash BLOB UNIQUE, first_ns INTEGER, last_ns INTEGER, first_id INTEGER, last_id INTEGER,
+    redactions TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY, session INTEGER, hash BLOB, wall_ns INTEGER, facts TEXT, text
+);
+CREATE VIRTUAL TABLE fts USING fts5 (text, facts, content='', tokenize='unicode61');
+CREATE TABLE parts (start BLOB, pos INTEGER, kind TEXT, bytes INTEGER, PRIMARY KEY (start, pos)) WITHOUT ROWID;
+CREATE TABLE failed (session INTEGER, request BLOB, PRIMARY KEY (session, request)) WITHOUT ROWID;
+CREATE TABLE calls (session INTEGER, id TEXT, name TEXT, PRIMARY KEY (session, id)) WITHOUT ROWID;
+CREATE TABLE unread (pos INTEGER PRIMARY KEY, hash BLOB, why TEXT);
+CREATE TABLE steps (session BLOB PRIMARY KEY, seq INTEGER, numbers BLOB) WITHOUT ROWID;
+"""
+
+
+class IndexFile:
+    """The open file. Of one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        with self._told():
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            try:
+                return self._connect()
+            except sqlite3.DatabaseError as error:
+                if not broken(error):
+                    raise
+                self._delete()
+                return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        # SQLite gives its side files the mode of this one, so it must never exist with another.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version not in (0, VERSION):
+                raise sqlite3.DatabaseError("file is not a database of this version")
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")  # a power cut takes the last commits: they are made again
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute("PRAGMA cache_size = -16000")
+            if version == 0:
+                self._make(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _make(self, db: sqlite3.Connection) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("PRAGMA user_version").fetchone() == (0,):  # else another process was first
+            for statement in _TABLES.split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+
+    def begin_anew(self) -> None:
+        """Throw away what is there."""
+        self.db.close()
+        with self._told():
+            self._delete()
+            self.db = self._connect()
+
+    def _delete(self) -> None:
+        remove(self.path)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise ArchiveError(
+                f"the search index {self.path} can not be used: {error}",
+                hint="it may be deleted at any time, and is made again",
+            ) from error
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, with SQLite's lock held from its beginning."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.db
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # where SQLite has rolled back itself
+                self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    def close(self) -> None:
+        self.db.close()
+
+
+def remove(path: Path) -> None:
+    """Delete an index and what SQLite keeps beside it. First the file: without it the others mean nothing."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def broken(error: sqlite3.Error) -> bool:
+    """Is it the file itself, and not a lock or a disk?"""
+    return not isinstance(error, sqlite3.OperationalError) or "malformed" in str(error) or "no such" in str(error)

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from support import KEY, Bench, bench
+from tapes_addons.terminal import supervisor
 
 pytestmark = pytest.mark.real_agent
 
@@ -201,7 +202,17 @@ def check(desk: Bench, real: Real) -> None:
     # Where there is no network, other hosts (lists of models) fail, without us too.
     assert [s["status"] for s in steps if s["type"] == "error" if s["status"] == 529] == ([529] if real.fault else [])
     assert KEY.encode() not in desk.everything()
+    check_commands(desk)
     desk.assert_sound()
+
+
+def check_commands(desk: Bench) -> None:
+    """What ran is what was asked for, and the model was told what came of it."""
+    ran = [row for row in desk.rows("commands", "@") if row["participant"]["kind"] == "agent"]
+    assert {row["ran"]: row["exit"] for row in ran} == {"echo one": 0, "echo two; exit 3": 3, "env": 0}, ran
+    assert [row["verdict"] for row in ran] == ["matched"] * 3, ran
+    level, _ = supervisor.level()
+    assert {row["witness"] for row in ran} == {level}
 
 
 def is_call(request: bytes) -> bool:

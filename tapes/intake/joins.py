@@ -237,8 +237,14 @@ class Joiner:
     def finish(self) -> None:
         """The session ends: nothing better will come."""
         self.settle(max((use.until_ns for use in self._answered.values()), default=0) + LATE_NS)
+        # Some agents stop at their last command and tell nobody what came of it.
+        end_ns = max((command.at_ns for command in self._commands.values()), default=0)
+        for use in [use for use in self._uses.values() if use.claims and not use.joined and not use.until_ns]:
+            use.until_ns = end_ns
+            self._guess(use, by_time=False)
 
-    def _guess(self, use: _Use) -> None:
+    def _guess(self, use: _Use, *, by_time: bool = True) -> None:
+        """`by_time`: a command of another text will do, where it alone ran in the time of this call alone."""
         near = [
             key
             for key, command in self._commands.items()
@@ -253,7 +259,7 @@ class Joiner:
             # Another of the same text is another call's; but a program may have run its one line several times.
             share = lines.count(line) if certain else max(1, len(same) // (1 + len(self._rivals(use, line))))
             fitting += same[:share]
-        if (not certain or (not fitting and len(near) == 1)) and self._is_alone(use):
+        if by_time and (not certain or (not fitting and len(near) == 1)) and self._is_alone(use):
             # No other call was open in that time. Of a program, which may put lines together, it is all that ran.
             fitting = near
         for key in fitting:

@@ -92,12 +92,14 @@ class Asking:
         found, told = result or (None, None)
         return Asked(digest, record, agent, thread, claims, told, found)
 
-    def told(self, call: Asked) -> Told | None:
-        """What the model was told of it; None where it was told nothing (yet), or that can not be read."""
+    def told(self, call: Asked, *, whole: bool = False) -> Told | None:
+        """What the model was told of it; None where it was told nothing (yet), or that can not be read. `whole`: with
+        what looks like a remark of the agent's, which a program may have written as well."""
         if call.result is None:
             return None
         with suppress(*UNREADABLE):  # then nothing can be said of it, and nothing is
-            text = _REMINDERS.sub("", self._calls.result(call.result))
+            said = self._calls.result(call.result)
+            text = said if whole else _REMINDERS.sub("", said)
             told = self._shells(call.agent).told(call.tool, text, bool(call.result.body.get("is_error")))
             return told if self._calls.all_words(call.result) else replace(told, output=None)
         return None

@@ -95,8 +95,11 @@ class Judge:
         return Judgement(verdicts[0][0], why, also, told.denied if told else "", tuple(compared))
 
     def _output(self, command: Command, told: Told) -> Agreement:
-        assert command.ran is not None
+        assert command.ran is not None and command.call is not None
         found = self._compare(command.ran, told)
+        whole = self._asking.told(command.call, whole=True) if found == "differs" else None
+        if whole and self._compare(command.ran, whole) == "same":
+            return "same"
         if found != "differs" or command.exact:
             return found
         # Of commands alike that were not joined exactly, one may have been told what came of the other.

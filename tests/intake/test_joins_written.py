@@ -110,6 +110,16 @@ def test_without_anything_that_names_the_call_it_is_guessed_at_the_latest_when_t
     assert desk.joins() == [("t0", 0, "text", False)]
 
 
+def test_a_last_call_that_was_never_answered_is_joined_by_its_text_alone() -> None:
+    desk = Desk()
+    desk.ask("1", [ASKED])
+    desk.answer("1", [call("t0", "echo done"), call("t1", "ls")])
+    assert desk.writer.wait_safe(10)
+    desk.run(0, "rm -rf x")
+    desk.run(1, "echo done")
+    assert desk.joins() == [("t0", 1, "text", False)]
+
+
 def test_a_secret_in_a_command_does_not_stand_in_the_way_of_its_join() -> None:
     desk = Desk()
     line = 'curl -H "Authorization: Bearer sk-ant-api03-' + "a1B2c3D4" * 8 + '" https://x.example'

@@ -31,6 +31,7 @@ VERBS = {
     "show": "Show a session's timeline, exchanges or egress",
     "commands": "List the commands that ran: asked, ran and told side by side",
     "search": "Find what was said or run, in all sessions",
+    "stats": "Sum up tokens, costs, failures and times",
     "note": "Add a note to a session, or a snapshot of the surroundings",
     "cat": "Print a record, or the exact bytes of a body",
     "replay": "Play a recorded screen, or print it as it was",

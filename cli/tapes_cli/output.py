@@ -116,6 +116,18 @@ def size(count: int) -> str:
     raise AssertionError("unreachable")
 
 
+def count(number: int) -> str:
+    """A number for people: 950, 12.3k, 4.56M."""
+    if number < 1000:
+        return str(number)
+    value = float(number)
+    for unit in ("k", "M", "G"):
+        value /= 1000
+        if value < 999.5 or unit == "G":
+            return f"{value:.{max(0, 3 - len(str(int(value))))}f}{unit}"
+    raise AssertionError("unreachable")
+
+
 def colour() -> bool:
     """Only on a terminal, and not when NO_COLOR is set (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

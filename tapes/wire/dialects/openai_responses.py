@@ -29,7 +29,7 @@ class OpenAIResponses:
     """The Responses dialect."""
 
     name: str = "openai-responses"
-    version: int = 1
+    version: int = 2
 
     def priority(self, host: str, path: str, content_type: str) -> int:
         if not _PATHS.search(path):

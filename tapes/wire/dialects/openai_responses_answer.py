@@ -44,7 +44,7 @@ def read_answer(
 
 
 def read_usage(raw: Json) -> Usage | None:
-    """Token counts; None where there are none. `input` includes what was read from the cache."""
+    """Token counts; None where there are none. `input` includes what was read from the cache, or written to it."""
     if not isinstance(raw, dict):
         return None
     cached, reasoned = raw.get("input_tokens_details"), raw.get("output_tokens_details")
@@ -52,6 +52,7 @@ def read_usage(raw: Json) -> Usage | None:
         input=count(raw.get("input_tokens")),
         output=count(raw.get("output_tokens")),
         cache_read=count(cached.get("cached_tokens")) if isinstance(cached, dict) else None,
+        cache_write=count(cached.get("cache_write_tokens")) if isinstance(cached, dict) else None,
         reasoning=count(reasoned.get("reasoning_tokens")) if isinstance(reasoned, dict) else None,
         raw=raw,
     )

@@ -46,7 +46,7 @@ def _seconds(us: int | None) -> str:
 
 def _percentiles(times: Spread) -> str:
     middle, high = times.at(0.5), times.at(0.95)
-    return "-" if middle is None else f"{_seconds(middle)} / {_seconds(high)}"
+    return "-" if middle is None else f"{_seconds(middle).rstrip('s')} / {_seconds(high)}"
 
 
 def money(amount: Decimal) -> str:
@@ -76,7 +76,7 @@ COLUMNS = (
     Column("retried", lambda s: str(s.retried or "-"), 1),
     Column("tools", lambda s: _failures(s.tool_failures, s.tool_uses), 3),
     Column("commands", lambda s: _failures(s.commands_failed, s.commands), 2),
-    Column("TTFT p50 / p95", lambda s: _percentiles(s.ttft), 7),
+    Column("TTFT p50/p95", lambda s: _percentiles(s.ttft), 7),
 )
 OF_TOOLS = (
     Column("sessions", lambda s: str(s.sessions), 2),
@@ -84,7 +84,7 @@ OF_TOOLS = (
     Column("failed", lambda s: str(s.tool_failures or "-"), 8),
     Column("rate", lambda s: _share(s.tool_failures, s.tool_uses), 7),
     Column("told", lambda s: output.size(s.told), 5),
-    Column("took p50 / p95", lambda s: _percentiles(s.took), 6),
+    Column("took p50/p95", lambda s: _percentiles(s.took), 6),
 )
 
 

@@ -18,7 +18,7 @@ from tapes.errors import ArchiveFull, ArchiveInUse, Damaged, UsageError
 from tapes.record.digest import Digest
 from tapes.session.rows import summary_of
 from tapes_cli import output
-from tapes_cli.home import archive_path, cache_folder, home, open_archive_for_writing
+from tapes_cli.home import archive_path, cache_folder, home, index_path, open_archive_for_writing
 from tapes_cli.keeping import Keeping
 
 if TYPE_CHECKING:
@@ -59,11 +59,14 @@ def finish(said: Iterable[Digest], sessions: Iterable[Digest]) -> None:
     """Carry out all that is decided, and say what came of it. ArchiveInUse when others have the archive open,
     ArchiveFull where there is no room: what is to go is then written down, and not destroyed."""
     from tapes.archive.destroy import carry_out, left_beside
+    from tapes.index.file import remove
     from tapes.session.screen.keyframes import forget_all
 
-    # Before anything else: what a screen showed must not outlive what was recorded of it. Whoever watches a recording
-    # has the archive open, so the destruction waits for them, and this is done again with it.
+    # Before anything else: what a screen showed, and what was said, must not outlive what was recorded of it. Whoever
+    # watches a recording or searches has the archive open, so the destruction waits for them, and this is done again
+    # with it. An index that is made meanwhile leaves out what is withheld.
     forget_all(cache_folder())
+    remove(index_path())
     try:
         done = carry_out(archive_path())
     except (ArchiveInUse, ArchiveFull) as error:

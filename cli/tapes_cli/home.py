@@ -26,13 +26,13 @@ def open_archive() -> LmdbArchive:
 
 
 def cache_folder() -> Path:
-    """Where what was derived from records is kept. Everything in it may be deleted at any time."""
+    """Where what was derived from recorded screens is kept. Everything in it may be deleted at any time."""
     return home() / "cache"
 
 
 def index_path() -> Path:
     """Where the index of `tapes search` is kept; it may be deleted at any time."""
-    return cache_folder() / "search.sqlite"
+    return home() / "index" / "search.sqlite"
 
 
 def archive_path() -> Path:

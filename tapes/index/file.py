@@ -1,15 +1,20 @@
 """The index's file: its tables, how it is opened, and when it is thrown away and begun anew.
 
-Several processes may have it open (WAL; whoever writes holds SQLite's lock for one short transaction, the others wait).
-A process that is killed leaves the last whole transaction. A file of another version, one that SQLite finds damaged,
+Several processes may have it open (WAL; whoever writes holds SQLite's lock for one short transaction, the others
+wait). A process that is killed leaves the last whole transaction. A file of another version, one that SQLite finds damaged,
 and one of another archive are deleted: nothing in it is lost that is not in the archive.
+
+It lies in a directory of its own, which is renamed before what is in it is deleted. SQLite finds its side files by their
+names: deleted one by one, those of an old file could meet a new one that another process has just made.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +22,13 @@ from tapes.errors import ArchiveError
 
 VERSION = 1
 """Rises with every change of the tables, and of what is read out of records."""
+KINDS = ("agent", "cwd", "exit", "is", "model", "participant", "path", "session", "thread", "tool", "type")
+"""Of facts."""
 BUSY_SECONDS = 60
+ATTEMPTS = 20
+GONE = ".gone"
+PACKED = 400
+"""Characters from which a text is kept compressed."""
 ITEM_BITS = 20
 """An item's id is its record's place in the log, shifted by so many bits, and its number: so newest first is the order
 of ids from above."""
@@ -50,18 +61,29 @@ class IndexFile:
 
     def _open(self) -> sqlite3.Connection:
         with self._told():
-            self.path.parent.mkdir(mode=0o700, exist_ok=True)
             try:
                 return self._connect()
             except sqlite3.DatabaseError as error:
                 if not broken(error):
                     raise
-                self._delete()
+                remove(self.path)
                 return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        # SQLite gives its side files the mode of this one, so it must never exist with another.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        for _ in range(ATTEMPTS):
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another process is removing it
+                # SQLite gives its side files the mode of this one, so it must never exist with another.
+                handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+                ours = os.fstat(handle).st_ino
+                os.close(handle)
+                db = self._sqlite()
+                if self.path.exists() and self.path.stat().st_ino == ours:
+                    return db
+                db.close()
+        raise OSError(f"{self.path} is removed again and again")
+
+    def _sqlite(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -90,11 +112,8 @@ class IndexFile:
         """Throw away what is there."""
         self.db.close()
         with self._told():
-            self._delete()
+            remove(self.path)
             self.db = self._connect()
-
-    def _delete(self) -> None:
-        remove(self.path)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -118,16 +137,32 @@ class IndexFile:
             raise
         self.db.execute("COMMIT")
 
+    def upto(self) -> int:
+        """The place in the log up to which everything is indexed."""
+        found = self.db.execute("SELECT value FROM meta WHERE key = 'upto'").fetchone()
+        return int(found[0]) if found else 0
+
     def close(self) -> None:
         self.db.close()
 
 
 def remove(path: Path) -> None:
-    """Delete an index and what SQLite keeps beside it. First the file: without it the others mean nothing."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    """Delete an index, whoever has it open, and what an earlier deletion that was killed has left."""
+    folder = path.parent
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(folder.with_name(f"{folder.name}.{os.urandom(8).hex()}{GONE}"))
+    for gone in folder.parent.glob(f"{folder.name}.*{GONE}"):
+        shutil.rmtree(gone)
 
 
 def broken(error: sqlite3.Error) -> bool:
     """Is it the file itself, and not a lock or a disk?"""
     return not isinstance(error, sqlite3.OperationalError) or "malformed" in str(error) or "no such" in str(error)
+
+
+def packed(text: str) -> str | bytes:
+    return text if len(text) < PACKED else zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
+
+
+def unpacked(text: str | bytes) -> str:
+    return text if isinstance(text, str) else zlib.decompress(text).decode("utf-8", "surrogatepass")

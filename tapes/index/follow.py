@@ -15,16 +15,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from pathlib import Path
-from typing import Self
+from collections.abc import Iterable, Iterator
 
 from tapes.archive.base import Archive
 from tapes.archive.redaction import covers
-from tapes.errors import Damaged, NotFound, TapesError, Withheld
-from tapes.index.file import ITEM_BITS, IndexFile, broken
+from tapes.errors import Damaged, NotFound, Withheld
+from tapes.index.file import ITEM_BITS, IndexFile, packed, unpacked
 from tapes.index.texts import OUTPUT, Fact, Item, Texts, unique
 from tapes.index.words import kept
 from tapes.record.digest import Digest
@@ -36,19 +32,14 @@ from tapes.session.joining import witnessed
 CHUNK_SECONDS = 0.5
 """One transaction takes about so long at most: others wait for it."""
 CHUNK_RECORDS = 2000
-PACKED = 400
-"""Characters from which a text is kept compressed."""
 UNREADABLE = (Damaged, NotFound)
 
-type Progress = Callable[[int, int], None]
-"""Told how many records of how many are indexed."""
 
+class Follower:
+    """Writes one archive's records into its index."""
 
-class Index:
-    """An archive's index, for one thread."""
-
-    def __init__(self, path: Path, archive: Archive) -> None:
-        self.file = IndexFile(path)
+    def __init__(self, file: IndexFile, archive: Archive) -> None:
+        self.file = file
         self.archive = archive
         self._texts = Texts(archive)
         self._words: dict[Fact, int] = {}
@@ -56,84 +47,12 @@ class Index:
         self._redacted: dict[int, list[tuple[Digest, Record]]] = {}
         self._data_version = -1
 
-    @property
-    def db(self) -> sqlite3.Connection:
-        return self.file.db
-
-    def close(self) -> None:
-        self.file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    # -- catching up
-
-    def catch_up(self, progress: Progress | None = None) -> None:
-        """Index what the log has and the index has not. A damaged index, or one of another archive, is made anew."""
-        try:
-            self._catch_up(progress)
-        except sqlite3.DatabaseError as error:
-            if not broken(error):
-                raise TapesError(f"the search index can not be written: {error}", hint=str(self.file.path)) from error
-            self.begin_anew()
-            self._catch_up(progress)
-
-    def begin_anew(self) -> None:
-        self.file.begin_anew()
-        self._data_version = -1
-
-    def _catch_up(self, progress: Progress | None) -> None:
-        if not self._ours():
-            self.begin_anew()
-        end = self.archive.last()
-        upto = self.upto()
-        while upto < end:
-            upto = self._chunk(end)
-            if progress is not None:
-                progress(upto, end)
-        if self.db.execute("SELECT 1 FROM meta WHERE key = 'purge'").fetchone():
-            self._purge()
-
-    def _purge(self) -> None:
-        """Write the file anew, so that nothing of what was taken back stays in a page that is not in use. A crash
-        before the end leaves the note that it is to be done."""
-        with self.file.writing() as db:
-            used = {int(mark[1:]) for (marks,) in db.execute("SELECT facts FROM items") for mark in marks.split()}
-            stale = [(key,) for (key,) in db.execute("SELECT id FROM words") if key not in used]
-            db.executemany("DELETE FROM words WHERE id = ?", stale)
-            # The lists of words keep what was deleted until they are merged.
-            db.execute("INSERT INTO fts (fts) VALUES ('optimize')")
-        self._data_version = -1
-        self.db.execute("VACUUM")
-        self.db.execute("PRAGMA wal_checkpoint (TRUNCATE)")
-        self.db.execute("DELETE FROM meta WHERE key = 'purge'")
-
-    def upto(self) -> int:
-        """The place in the log up to which everything is indexed."""
-        found = self.db.execute("SELECT value FROM meta WHERE key = 'upto'").fetchone()
-        return int(found[0]) if found else 0
-
-    def _ours(self) -> bool:
-        """Is what is indexed the beginning of this log? A rebuilt archive may have lost records of it."""
-        rows = dict(self.db.execute("SELECT key, value FROM meta"))
-        if not rows.get("upto"):
-            return True
-        try:
-            return bool(rows["upto"] <= self.archive.last() and self.archive.at(rows["upto"])[0] == rows["hash"])
-        except Damaged:
-            return bool(rows["hash"] == b"")
-        except NotFound:
-            return False
-
-    def _chunk(self, end: int) -> int:
+    def chunk(self, end: int) -> int:
         """One transaction; how far the index then is."""
         try:
             with self.file.writing() as db:
                 self._look_again(db)
-                return self._index(db, self.upto(), end)
+                return self._index(db, self.file.upto(), end)
         except BaseException:
             self._data_version = -1  # what is remembered may have been rolled back
             raise
@@ -348,7 +267,7 @@ class Index:
 
     def _redactions(self, number: int) -> list[tuple[Digest, Record]]:
         if number not in self._redacted:
-            (text,) = self.db.execute("SELECT redactions FROM sessions WHERE id = ?", (number,)).fetchone()
+            (text,) = self.file.db.execute("SELECT redactions FROM sessions WHERE id = ?", (number,)).fetchone()
             self._redacted[number] = [self.archive.at(pos) for pos in json.loads(text or "[]")]
         return self._redacted[number]
 
@@ -395,19 +314,3 @@ def chosen(rows: list[tuple[int, str, int]]) -> Iterator[int]:
         if kind != "command.output" or read < OUTPUT // 2 or total - read - length < OUTPUT // 2:
             yield pos
         read += length
-
-
-def packed(text: str) -> str | bytes:
-    return text if len(text) < PACKED else zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
-
-
-def unpacked(text: str | bytes) -> str:
-    return text if isinstance(text, str) else zlib.decompress(text).decode("utf-8", "surrogatepass")
-
-
-def forget(path: Path) -> None:
-    """Remove the index of an archive of which something is to be destroyed."""
-    from tapes.index.file import remove
-
-    with suppress(FileNotFoundError):
-        remove(path)

@@ -26,8 +26,6 @@ from tapes.session.exchanges import FAILED, Exchange, gather
 from tapes.session.view import REMINDER
 from tapes.wire.turns import MODEL_ROLES, Json, Media, Text, Thinking
 
-KINDS = ("agent", "cwd", "exit", "is", "model", "participant", "path", "session", "thread", "tool", "type")
-"""Of facts."""
 REMEMBERED = 32
 """Exchanges, and sessions, whose readings are kept at hand: tool events come soon behind their exchange."""
 OUTPUT = 1024 * 1024
@@ -192,7 +190,8 @@ class Texts:
         """A command and its output, as far as they are known now. `use`: the call it is joined to."""
         facts = tuple(self._of_command(ran, use))
         line = ran.line or b" ".join(ran.said("argv", ())).decode("utf-8", "replace")
-        return [Item(0, "command", line, facts), Item(1, "output", self._output(ran), facts)]
+        output = self._output(ran)
+        return [Item(0, "command", line, facts), *([Item(1, "output", output, facts)] if output else [])]
 
     def _of_command(self, ran: Ran, use: Record | None) -> Iterator[Fact]:
         who = ran.said("participant", {})

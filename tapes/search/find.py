@@ -17,8 +17,8 @@ from itertools import groupby
 
 from tapes.archive.refs import resolve
 from tapes.errors import Damaged, NotFound, UsageError
-from tapes.index.file import ITEM_BITS
-from tapes.index.follow import Index, unpacked
+from tapes.index.file import ITEM_BITS, unpacked
+from tapes.index.index import Index
 from tapes.record.digest import Digest
 from tapes.search import narrow
 from tapes.search.plan import Asking, Plan, plan, positive

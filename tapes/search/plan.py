@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tapes.errors import UsageError
-from tapes.index.texts import KINDS
+from tapes.index.file import KINDS
 from tapes.search.query import All, Any, Field, Node, Not, Words
 
 MOST_MARKS = 500

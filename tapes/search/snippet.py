@@ -79,13 +79,20 @@ def _around(text: str, spans: list[Span]) -> Snippet:
         shown = {text[a:b].lower() for a, b in spans[n : n + 20] if b <= start + LONG - BEFORE}
         if len(shown) > most:
             best, most = n, len(shown)
-    start = max(0, spans[best][0] - BEFORE) if spans else 0
+    start = _word_start(text, spans[best][0]) if spans else 0
     end = min(len(text), start + LONG)
     ahead, behind = "…" * (start > 0), "…" * (end < len(text))
     inside = [(max(a, start), min(b, end)) for a, b in spans if b > start and a < end]
     return _joined(
         ahead + text[start:end] + behind, [(a - start + len(ahead), b - start + len(ahead)) for a, b in inside]
     )
+
+
+def _word_start(text: str, at: int) -> int:
+    """Some way before a place, at a word's beginning where there is one."""
+    early = max(0, at - BEFORE)
+    blank = re.search(r"\s", text[early:at]) if early else None
+    return early + blank.end() if blank else early
 
 
 def _joined(text: str, spans: list[Span]) -> Snippet:

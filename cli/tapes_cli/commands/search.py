@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tapes.errors import UsageError
-from tapes.index.follow import Index
+from tapes.index.index import Index
 from tapes.search.find import Found, Hit, Search, search
 from tapes.search.query import FIELDS, All, parse
 from tapes_cli import output
@@ -51,7 +51,7 @@ def command(
     """
     asked = asked_for(query, regex, substring, rank=rank, by_session=by_session, limit=limit)
     with open_archive() as archive, Index(index_path(), archive) as index:
-        behind = archive.last() - index.upto()
+        behind = archive.last() - index.file.upto()
         index.catch_up(_progress if behind > PATIENCE else None)
         found = search(index, asked)
         names = {session: name for name, session in archive.names().items()}

@@ -14,7 +14,8 @@ from tapes.archive.base import Archive
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.session.exchanges import Exchange
-from tapes.wire.turns import Json, Message, ResponseReading, Text, ToolCall, ToolResult, TurnReading
+from tapes.session.histories import Histories, History
+from tapes.wire.turns import Json, Message, RequestReading, ResponseReading, Text, ToolCall, ToolResult, TurnReading
 
 
 class Calls:
@@ -25,6 +26,7 @@ class Calls:
         self.exchanges = exchanges
         self.by_record = {**exchanges, **{e.end_hash: e for e in exchanges.values() if e.end_hash}}
         """By the hash of either of its records."""
+        self._histories = Histories(archive)
         self._turns: dict[Digest, TurnReading] = {}
         self._answers: dict[Digest, ResponseReading] = {}
         self._blocks: dict[tuple[Digest, int, int], ToolCall | ToolResult] = {}
@@ -37,13 +39,19 @@ class Calls:
     def turn(self, exchange: Exchange) -> TurnReading:
         """What is new in its request; nothing where it is no model call."""
         if exchange.hash not in self._turns:
-            reading = TurnReading()
-            if exchange.body["class"] == "model" and exchange.request is not None:
-                reading = exchange.dialect.read_turn(self._archive.body(exchange.request))
-            for index, message in reading.messages:
-                self._remember(exchange.hash, index, message)
-            self._turns[exchange.hash] = reading
+            self.history(exchange)
         return self._turns[exchange.hash]
+
+    def history(self, exchange: Exchange) -> History:
+        """The request with marks of all its messages, and no more of them than are needed to tell what is new. Not
+        remembered: it is large."""
+        history = History(RequestReading(), TurnReading())
+        if exchange.body["class"] == "model" and exchange.request is not None:
+            history = self._histories.read(exchange.request, exchange.dialect)
+        for index, message in history.turn.messages:
+            self._remember(exchange.hash, index, message)
+        self._turns[exchange.hash] = history.turn
+        return history
 
     def answer(self, exchange: Exchange) -> ResponseReading:
         """What was answered; nothing where it is no model call, or nothing came."""

@@ -11,6 +11,7 @@ from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.session.rows import header_map
 from tapes.wire import agents
+from tapes.wire.agents.base import Agent, Identity
 
 if TYPE_CHECKING:
     from tapes.wire.dialects.base import Dialect
@@ -26,11 +27,12 @@ class Exchange:
     opened: Record
     thread: str
     agent_session: str
+    identity: Identity = field(default_factory=Identity)
     end_hash: Digest | None = None
     end: Record | None = None
     parts: list[tuple[Digest, Record]] = field(default_factory=list)
     retry_of: Digest | None = None
-    """An earlier exchange of the session that failed with the very same request."""
+    """An earlier exchange of the session that failed with the very same request, or with one that says the same."""
 
     @property
     def request(self) -> BodyRef | None:
@@ -96,8 +98,8 @@ def gather(records: Iterator[tuple[Digest, Record]]) -> dict[Digest, Exchange]:
         elif record.type == "exchange.open":
             # A WebSocket turn has no headers of its own, but those of its handshake.
             handshake = next((found[parent].opened for parent in record.parents if parent in found), record)
-            identity = agent.identity(header_map(handshake.body["headers"]))
-            exchange = Exchange(digest, record, identity.thread or "main", identity.session)
+            identity = _identity(agent, header_map(handshake.body["headers"]))
+            exchange = Exchange(digest, record, identity.thread or "main", identity.session, identity)
             if exchange.request is not None:
                 exchange.retry_of = failed.get(exchange.request.hash)
             found[digest] = exchange
@@ -110,6 +112,12 @@ def gather(records: Iterator[tuple[Digest, Record]]) -> dict[Digest, Exchange]:
             if exchange.request is not None and exchange.outcome in FAILED:
                 failed[exchange.request.hash] = digest_of_first(failed, exchange)
     return found
+
+
+def _identity(agent: Agent, headers: Mapping[str, str]) -> Identity:
+    """Whom a request belongs to: the session's agent says it, or one that runs within that."""
+    found = agent.identity(headers)
+    return found if found.session or found.thread else agents.speaking(headers).identity(headers)
 
 
 def digest_of_first(failed: Mapping[Digest, Digest], exchange: Exchange) -> Digest:

@@ -76,7 +76,7 @@ def forget_session(archive: Archive, session: Digest, *, everywhere: bool = Fals
     own, losses = of_session(archive, session)
     plan = Plan("session", [own], losses)
     with suppress(Damaged):  # then it is not known what all it says, and others can not be asked for it
-        said = [step for step in steps(archive, session) if step.type not in ("reminder", "withheld", "gap")]
+        said = [step for step in steps(archive, session) if step.type not in ("reminder", "withheld", "gap", "seam")]
         _elsewhere(archive, plan, tokens_of(said), everywhere)
     _shared(archive, plan)
     return plan
@@ -114,7 +114,7 @@ def forget_steps(archive: Archive, session: Digest, first: int, last: int, *, ev
     chosen = [step for step in every if first <= step.number <= last]
     if not chosen:
         raise NotFound(f"session {session.short()} has no steps {first}..{last}; its last is {len(every)}")
-    if all(step.type == "gap" for step in chosen):
+    if all(step.type in ("gap", "seam") for step in chosen):
         raise UsageError("these steps say nothing that could be forgotten")
     plan = Plan(f"steps {first}..{last}" if first != last else f"step {first}")
     sources = _sources(chosen, dict(records))

@@ -115,7 +115,7 @@ def texts_of(step: Step) -> Iterator[str]:
     if step.type == "error" and "outcome" in step.facts:
         yield step.text.partition(": ")[2]  # before it stand our own words
         return
-    if step.type in ("media", "gap"):
+    if step.type in ("media", "gap", "seam"):
         return
     yield step.text
     if step.type == "tool.use":

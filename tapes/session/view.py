@@ -10,7 +10,7 @@ rest of the session is still there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tapes.archive.base import Archive
@@ -23,7 +23,11 @@ from tapes.session.calls import Calls
 from tapes.session.commands import Command
 from tapes.session.exchanges import FAILED, Exchange, gather
 from tapes.session.joining import joins
-from tapes.wire.turns import MODEL_ROLES, Media, Message, Text, Thinking
+from tapes.session.placing import passed_on, placed
+from tapes.session.threads import Place, Thread, Threads
+from tapes.wire.files import Deed, blocks, deeds
+from tapes.wire.purposes import is_continuation
+from tapes.wire.turns import MODEL_ROLES, Media, Message, Text, Thinking, Unknown
 
 STEP_TYPES = (
     "prompt",
@@ -37,10 +41,20 @@ STEP_TYPES = (
     "error",
     "gap",
     "note",
+    "seam",
     "withheld",
 )
 EVENTS = ("tool.use", "tool.result")
-REMINDER = "<system-reminder>"
+REMINDERS = (
+    "<system-reminder>",
+    "<environment_context>",
+    "<session_context>",
+    "<user_instructions>",
+    "<INSTRUCTIONS>",
+    "<skills_instructions>",
+    "# AGENTS.md instructions",
+)
+"""How texts begin that an agent puts beside what a person said."""
 SAYING = frozenset({"exchange.open", "exchange.end", "tool.use", "tool.result", "command.start", "note"})
 """Types of records that steps are read from, but for gaps."""
 
@@ -66,6 +80,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A session, read."""
+
+    commands: list[Command]
+    """Those that had a witness; empty where the session had none."""
+    threads: Mapping[str, Thread]
+    """By their id, in the order they began."""
+    calls: Calls
+    records: list[tuple[Digest, Record]]
+    steps: Iterator[Step]
+    """Read as they are taken."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Item:
     """A step before it has a number."""
 
@@ -83,14 +111,22 @@ def steps(archive: Archive, session: Digest) -> Iterator[Step]:
 
 def timeline(archive: Archive, session: Digest) -> tuple[list[Command], Iterator[Step]]:
     """The commands of a session that had a witness, and its steps."""
+    found = view(archive, session)
+    return found.commands, found.steps
+
+
+def view(archive: Archive, session: Digest) -> View:
+    """All that there is to read of a session. NotFound for an unknown one, Damaged where a record itself is."""
     records = list(archive.session_records(session))
     calls = Calls(archive, gather(iter(records)))
+    threads = placed(records, calls)
     commands: list[Command] = []
     if any(record.type == "command.start" for _, record in records):
         from tapes.session.audit import commands_in  # and the agents' ways, which other sessions need not wait for
 
         commands = list(commands_in(archive, records, calls))
-    return commands, _steps(records, _Reader(calls, steps_withheld(records), commands))
+    reader = _Reader(calls, steps_withheld(records), commands, threads)
+    return View(commands, threads.all, calls, records, _steps(records, reader))
 
 
 def _steps(records: list[tuple[Digest, Record]], reader: _Reader) -> Iterator[Step]:
@@ -139,8 +175,16 @@ def in_order(records: list[tuple[Digest, Record]]) -> Iterator[tuple[Digest, Rec
 class _Reader:
     """Reads the items of each record, remembering what later records refer to."""
 
-    def __init__(self, calls: Calls, withheld: Mapping[int, int], commands: list[Command]) -> None:
+    def __init__(self, calls: Calls, withheld: Mapping[int, int], commands: list[Command], threads: Threads) -> None:
         self._calls = calls
+        self._places = threads.places
+        self._spawned = {t.spawned_by: t.id for t in threads.all.values() if t.spawned_by}
+        self._tried: dict[Digest, list[Exchange]] = {}
+        for exchange in calls.exchanges.values():
+            if exchange.retry_of:
+                self._tried.setdefault(exchange.retry_of, []).append(exchange)
+        self._timed: set[Digest] = set()
+        self._asked: dict[str, int] = {}
         self._withheld = withheld
         self._commands = {command.ran.start: command for command in commands if command.ran}
         self._unseen = {command.call.use: command for command in commands if command.call and not command.ran}
@@ -180,18 +224,23 @@ class _Reader:
 
     def _opened(self, digest: Digest, record: Record) -> list[_Item]:
         exchange = self._calls.exchanges[digest]
-        items: list[_Item] = []
-        for _, message in self._calls.turn(exchange).messages:
-            if message.role not in MODEL_ROLES:
-                items += _said(message, exchange)
-        # A retry says the same once more; the step it retries has it already.
-        return [] if exchange.retry_of else items
+        place = self._places.get(digest)
+        if exchange.retry_of or place is None or place.purpose == "probe":
+            return []  # a retry says the same once more; the step it retries has it already
+        items = [seam(place)] if place.seam else []
+        for index, message in self._calls.turn(exchange).messages:
+            if message.role not in MODEL_ROLES and (place.new is None or index in place.new):
+                items += _said(message, by_agent=place.purpose == "compaction")
+        return items
 
     def _ended(self, digest: Digest, record: Record) -> list[_Item]:
         exchange = self._calls.exchanges.get(record.parents[0])
         if exchange is None:
             return []
         items: list[_Item] = []
+        place = self._places.get(exchange.hash)
+        if exchange.outcome not in FAILED and place is not None and place.purpose == "probe":
+            return []
         reading = self._calls.answer(exchange)
         message = reading.error.message if reading.error else ""
         for block in reading.message.blocks if reading.message else ():
@@ -199,23 +248,53 @@ class _Reader:
                 case Thinking():
                     items.append(_Item("thinking", block.text))
                 case Text() if block.text:
-                    items.append(_Item("answer", block.text))
+                    items.append(_Item("answer", block.text, facts=_edits(blocks(block.text))))
                 case _:
                     pass
-        if exchange.outcome in FAILED:
+        if items:
+            items[0] = replace(items[0], facts={**items[0].facts, **self._times(exchange)})
+        if exchange.outcome in FAILED and exchange.retry_of is None:
             status = f" {exchange.status}" if exchange.status not in (None, 101) else ""
             text = message or str(record.body.get("error", ""))
-            facts = {"outcome": exchange.outcome, "status": exchange.status}
+            facts = {"outcome": exchange.outcome, "status": exchange.status, **self._retries(exchange)}
             items.append(_Item("error", f"{exchange.outcome}{status}: {text}".rstrip(": "), True, facts))
         return items
 
     def _use(self, digest: Digest, record: Record) -> list[_Item]:
         body = record.body
         self._names[body["id"]] = body["name"]
-        facts = {"name": body["name"], "id": body["id"]}
+        facts: dict[str, Any] = {"name": body["name"], "id": body["id"]}
+        self._asked[body["id"]] = record.mono_ns
+        exchange = self._calls.by_record.get(record.parents[0])
+        if exchange is not None and exchange.end_hash == record.parents[0]:
+            facts |= self._times(exchange)
         if digest in self._unseen:
             facts |= _verdict(self._unseen[digest])
+        facts |= _edits(deeds(body["name"], self._calls.arguments(record)))
+        if digest in self._spawned:
+            facts["spawned"] = self._spawned[digest]
         return [_Item("tool.use", self._calls.input(record), "error" in body, facts)]
+
+    def _times(self, exchange: Exchange) -> dict[str, Any]:
+        """Of the model call, with the first step that came of it: so they add up."""
+        if exchange.hash in self._timed:
+            return {}
+        self._timed.add(exchange.hash)
+        reading = self._calls.answer(exchange)
+        usage = asdict(reading.usage) if reading.usage else {}
+        place = self._places.get(exchange.hash)
+        found = {
+            "model": reading.model,
+            "purpose": place.purpose if place and place.purpose != "main" else "",
+            "ttft_us": exchange.first_byte_us,
+            "duration_us": exchange.duration_us,
+            "usage": {name: count for name, count in usage.items() if name != "raw" and count is not None},
+        }
+        return {name: value for name, value in found.items() if value}
+
+    def _retries(self, exchange: Exchange) -> dict[str, Any]:
+        tried = self._tried.get(exchange.hash, ())
+        return {"retries": len(tried), "outcomes": [one.outcome for one in tried]} if tried else {}
 
     def _result(self, digest: Digest, record: Record) -> list[_Item]:
         body = record.body
@@ -225,6 +304,8 @@ class _Reader:
             "is_error": bool(body.get("is_error")),
             "bytes": body.get("length"),
         }
+        if body["id"] in self._asked:
+            facts["duration_us"] = max(0, record.mono_ns - self._asked[body["id"]]) // 1000
         return [_Item("tool.result", self._calls.result(record), bool(body.get("is_error")), facts)]
 
     def _command(self, digest: Digest, record: Record) -> list[_Item]:
@@ -257,12 +338,39 @@ def _verdict(command: Command) -> dict[str, str]:
     return {key: text for key, text in (("verdict", found.verdict), ("why", found.why)) if text} | asked
 
 
-def _said(message: Message, exchange: Exchange) -> list[_Item]:
+def seam(place: Place) -> _Item:
+    """Where a conversation breaks off and goes on."""
+    said = {
+        "compaction": "the conversation is compacted here",
+        "compacted": "goes on from the summary of a compacted conversation",
+        "resumed": "goes on from an earlier run",
+    }
+    return _Item("seam", said[place.seam], facts={"seam": place.seam})
+
+
+def _edits(found: tuple[Deed, ...]) -> dict[str, Any]:
+    """What a call, or an answer, does to files; to a list; to other agents."""
+    if not found:
+        return {}
+    first = found[0]
+    facts: dict[str, Any] = {"action": first.action, "path": first.path}
+    facts["diff"] = "\n".join(deed.diff for deed in found if deed.diff)
+    facts["said"] = first.said if first.action == "todo" else ""
+    if len(found) > 1:
+        facts["files"] = [{"action": deed.action, "path": deed.path} for deed in found]
+    return {name: value for name, value in facts.items() if value}
+
+
+def _said(message: Message, *, by_agent: bool) -> list[_Item]:
+    """The items of a message. `by_agent`: no person has said it, though it comes in a person's name."""
     items: list[_Item] = []
+    aside = by_agent or message.role in ("system", "developer") or is_continuation(message)
     for block in message.blocks:
         if isinstance(block, Text) and block.text.strip():
-            reminder = message.role in ("system", "developer") or block.text.lstrip().startswith(REMINDER)
+            reminder = aside or block.text.lstrip().startswith(REMINDERS)
             items.append(_Item("reminder" if reminder else "prompt", block.text))
+        elif isinstance(block, Unknown) and (passed := passed_on(block.raw)):
+            items.append(_Item("prompt", passed))
         elif isinstance(block, Media):
             items.append(_Item("media", f"{block.kind} {block.media_type} ({block.size} bytes)"))
     return items

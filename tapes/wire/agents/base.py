@@ -76,6 +76,8 @@ class Identity:
     parent: str = ""
     """The thread that started this one; empty for the main thread, and where the wire does not say."""
     version: str = ""
+    path: str = ""
+    """The agent's own name for the thread, as a path from the main one (`/root/sub_task`)."""
 
 
 class Agent(Protocol):

@@ -106,6 +106,7 @@ class Codex:
             thread="" if thread == session else thread,
             parent="" if parent == session else parent,
             version=first(headers.get("version"), version.group(1) if version else ""),
+            path=first(about.get("agent_name")),
         )
 
 

@@ -1,0 +1,119 @@
+"""Reads a session's model calls for what decides on their threads, and puts them there (tapes.session.threads)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from tapes.errors import Damaged, NotFound, Withheld
+from tapes.record.digest import Digest
+from tapes.record.kinds import Record
+from tapes.session.calls import Calls
+from tapes.session.exchanges import FAILED, Exchange
+from tapes.session.histories import mark
+from tapes.session.threads import ModelCall, Spawn, Threads
+from tapes.wire.files import deeds, starts_agents
+from tapes.wire.purposes import is_continuation, purpose_of
+from tapes.wire.turns import MODEL_ROLES, Json, Message, RequestReading, Text, ToolResult, Unknown
+
+UNREADABLE = (Withheld, Damaged, NotFound)
+_PASSED_ON = ("agent_message",)
+"""Items by which one agent speaks to another."""
+
+
+def placed(records: Sequence[tuple[Digest, Record]], calls: Calls) -> Threads:
+    """The threads of a session. Its exchanges are told theirs, and which of them were tried again."""
+    threads = Threads()
+    before: dict[str, Exchange] = {}
+    for exchange in calls.exchanges.values():
+        if exchange.body["class"] != "model" or exchange.request is None or exchange.body["method"] != "POST":
+            if exchange.body.get("http") != "websocket":
+                continue
+        place = threads.add(_model_call(exchange, calls))
+        exchange.thread = place.thread
+        last = before.get(place.thread)
+        if last is not None and exchange.retry_of is None and last.outcome in FAILED and place.new == frozenset():
+            exchange.retry_of = last.retry_of or last.hash
+        before[place.thread] = exchange
+    threads.hang(_spawns(records, calls))
+    return threads
+
+
+def _model_call(exchange: Exchange, calls: Calls) -> ModelCall:
+    """What its bodies say; where one of them can not be read, what its headers do."""
+    call = ModelCall(exchange.hash, exchange.identity, path=exchange.identity.path)
+    try:
+        history = calls.history(exchange)
+        request, new = history.request, history.turn.messages
+        previous = request.params.get("previous_response_id")
+        call = replace(
+            call,
+            purpose=purpose_of(request, str(exchange.body["url"])),
+            marks=history.marks,
+            last_said=next((mark(m) for m in reversed(request.messages) if _is_said(m)), b""),
+            ground=_ground(request),
+            previous=previous if isinstance(previous, str) else "",
+            resumed=any(message.role in MODEL_ROLES for message in request.messages),
+            continued=any(map(is_continuation, request.messages)),
+            said=tuple(text for _, m in new if m.role not in MODEL_ROLES for text in words_of(m)),
+        )
+        return replace(call, answer=calls.answer(exchange).id)
+    except UNREADABLE:
+        return call
+
+
+def words_of(message: Message) -> Iterator[str]:
+    """What a message says in words; also what one agent has said to another."""
+    for block in message.blocks:
+        if isinstance(block, Text):
+            yield block.text
+        elif isinstance(block, Unknown):
+            yield passed_on(block.raw)
+
+
+def passed_on(raw: Json) -> str:
+    """The text of an item by which one agent speaks to another; empty for any other."""
+    if not isinstance(raw, dict) or raw.get("type") not in _PASSED_ON:
+        return ""
+    content = raw.get("content")
+    parts = content if isinstance(content, list) else [content]
+    texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _is_said(message: Message) -> bool:
+    words = any(isinstance(block, Text) for block in message.blocks)
+    return message.role == "user" and words and not any(isinstance(block, ToolResult) for block in message.blocks)
+
+
+def _ground(request: RequestReading) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for block in request.system:
+        digest.update(block.text.encode("utf-8", "replace") if isinstance(block, Text) else b"?")
+    for message in request.messages[:1]:
+        digest.update(mark(message) if message.role in ("system", "developer") else b"")
+    for tool in request.tools:
+        digest.update(b"\0" + tool.name.encode("utf-8", "replace"))
+    return digest.digest()
+
+
+def _spawns(records: Sequence[tuple[Digest, Record]], calls: Calls) -> Iterator[Spawn]:
+    answers: dict[str, tuple[Digest, Record]] = {}
+    for digest, record in records:
+        if record.type == "tool.result":
+            answers.setdefault(str(record.body["id"]), (digest, record))
+    for digest, record in records:
+        if record.type != "tool.use":
+            continue
+        exchange = calls.exchange_of(digest, record)
+        try:
+            if exchange is None or not starts_agents(record.body["name"]):
+                continue
+            for deed in deeds(record.body["name"], calls.arguments(record)):
+                if deed.action == "spawn":
+                    told = answers.get(str(record.body["id"]))
+                    yield Spawn(digest, exchange.thread, deed.said, calls.result(told[1]) if told else "")
+        except UNREADABLE:
+            continue  # then its agent stands by itself
+

@@ -23,7 +23,7 @@ from tapes.record.kinds import BodyRef, Record
 from tapes.session.calls import Calls
 from tapes.session.commands import Ran
 from tapes.session.exchanges import FAILED, Exchange, gather
-from tapes.session.view import REMINDER
+from tapes.session.view import REMINDERS
 from tapes.wire.turns import MODEL_ROLES, Json, Media, Text, Thinking
 
 REMEMBERED = 32
@@ -139,7 +139,7 @@ class Texts:
                 continue
             for block in message.blocks:
                 if isinstance(block, Text) and block.text.strip():
-                    reminder = message.role in ("system", "developer") or block.text.lstrip().startswith(REMINDER)
+                    reminder = message.role in ("system", "developer") or block.text.lstrip().startswith(REMINDERS)
                     yield Item(number, "reminder" if reminder else "prompt", block.text, facts)
                 elif isinstance(block, Media):  # of which the kind is said, and never a byte
                     yield Item(number, "media", f"{block.kind} {block.media_type}", facts)

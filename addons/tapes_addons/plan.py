@@ -45,6 +45,8 @@ class Plan:
     """The pipe into which supervisors of the agent's commands report; empty where commands are not witnessed."""
     nonce: str = ""
     """Hex of 8 random bytes that each of their reports carries."""
+    witness: dict[str, str | bool] = field(default_factory=lambda: {"level": "none"})
+    """As `session.open` tells it: by whom commands are witnessed, and how they are joined."""
     person: str = ""
     """Who types, where the agent is a shell of a person's."""
     port: int = 0

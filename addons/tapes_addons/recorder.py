@@ -146,7 +146,7 @@ class Run:
                 user=getpass.getuser(),
                 git_head=git_head(plan.cwd),
                 environ=environ,
-                surroundings=snapshot(plan.cwd, environ),
+                surroundings={**snapshot(plan.cwd, environ), "witness": dict(plan.witness)},
                 started=Moment(plan.started_ns, plan.started_mono_ns),
             )
             self.session, summary = open_session(self.archive, facts, redactor)

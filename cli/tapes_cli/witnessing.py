@@ -61,6 +61,8 @@ class Witnessed:
     settings: Settings
     nonce: str
     """Hex."""
+    witness: dict[str, str | bool]
+    """As `session.open` tells it."""
     said: str
     """For the banner: what is witnessed, and what of the agent's traffic is other than without us."""
 
@@ -92,6 +94,8 @@ def witnessed(run_dir: Path, agent: str, launch: Launch, settings: Settings, wat
     said = (
         "commands and their output" if installed.force.level == "supervisor" else "commands (no output: tapes doctor)"
     )
+    told: dict[str, str | bool] = {"level": installed.force.level, "join": watch["join"], "deep": watch["deep"]}
     if witness.telemetry_url in settings.environment.values():
+        told["telemetry"] = True
         said += ", joined by its telemetry (model calls carry a traceparent header; --join none leaves it out)"
-    return Witnessed(settings, nonce.hex(), said)
+    return Witnessed(settings, nonce.hex(), told, said)

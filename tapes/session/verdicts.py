@@ -46,6 +46,8 @@ class Judge:
         commands: Sequence[Command],
     ) -> None:
         self._archive, self._asking = archive, asking
+        opening = next((record.body for record in records if record.type == "session.open"), {})
+        self._level = opening.get("witness", {}).get("level", "")
         self._closed = any(record.type == "session.close" for record in records)
         self._gaps = [record for record in records if record.type == "gap"]
         # A WebSocket's handshake is open as long as its connection; its turns are exchanges of their own.
@@ -173,6 +175,8 @@ class Judge:
     def _why_unseen(self, command: Command, told: Told | None) -> str:
         call = command.call
         assert call is not None
+        if self._level == "none":
+            return "this run witnessed no commands (--no-witness)"
         if not self._witnessed["agent"] and not self._witnessed["harness"]:
             return "nothing that the agent ran was witnessed in this session"
         if call.record.body.get("source") == "request":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from support import KEY, Bench, bench
+from tapes_addons.terminal import supervisor
 
 QUICK = {"first_ms": 5, "gap_ms": 1, "chars": 16}
 TWO_TOOLS = {
@@ -395,3 +397,14 @@ def test_a_program_that_ignores_the_proxy_is_told_from_one_that_made_no_call(tmp
         assert f"past us, to 127.0.0.1:{port}".encode() in done.stderr
         closing = next(row for row in b.rows("log"))
         assert closing["calls"] == 0
+
+
+@pytest.mark.parametrize(("options", "level"), [([], supervisor.level()[0]), (["--no-witness"], "none")])
+def test_a_session_says_how_its_commands_are_witnessed(tmp_path: Path, options: list[str], level: str) -> None:
+    b = Bench(tmp_path)
+    program = "import subprocess; subprocess.run(['bash', '-c', 'exit 3'])"
+    assert b.tapes("run", *options, "--", sys.executable, "-c", program).returncode == 0
+    (row,) = b.rows("log")
+    opened = json.loads(b.tapes("cat", row["hash"]).stdout)
+    assert opened["body"]["witness"]["level"] == level
+    assert [command["exit"] for command in b.rows("commands", "@")] == ([] if options else [3])

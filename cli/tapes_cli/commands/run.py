@@ -116,9 +116,10 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], 
     )
     settings = agent.settings(launch)
     nonce, recorded = "", f"model traffic of {Path(argv[0]).name}"
+    told: dict[str, str | bool] = {"level": "none"}
     if watch["witness"]:
         seen = witnessed(run_dir, agent.name, launch, settings, watch)
-        settings, nonce, recorded = seen.settings, seen.nonce, f"{recorded}, {seen.said}"
+        settings, nonce, told, recorded = seen.settings, seen.nonce, seen.witness, f"{recorded}, {seen.said}"
     if watch["screen"] and is_ours():
         recorded = f"{recorded}; the screen"
     for prefix, url in settings.upstreams.items():
@@ -152,6 +153,7 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], 
         python=[sys.executable],
         commands=str(run_dir / "commands") if nonce else "",
         nonce=nonce,
+        witness=told,
         person=watch["person"],
         banner=f"recording ON · {recorded} · archive {base}",
         screen=watch["screen"],

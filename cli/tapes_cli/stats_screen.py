@@ -219,6 +219,7 @@ def _numbers(total: Sum) -> dict[str, Any]:
         "error_rate": None if total.error_rate is None else round(total.error_rate, 4),
         "retried": total.retried,
         "warm_ups": total.warm_ups,
+        "warm": asdict(total.warm),
         "untold": total.untold,
         "tokens": asdict(total.tokens),
         "lost": asdict(total.lost),

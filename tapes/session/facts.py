@@ -107,7 +107,7 @@ class FactsFile:
 
     def __init__(self, folder: Path | None) -> None:
         self._rows: sqlite3.Connection | None = None
-        self._new = 0
+        self._new: list[tuple[str, str, str]] = []
         if folder is not None:
             with contextlib.suppress(OSError, sqlite3.Error):  # a full disk, or one that may not be written to
                 folder.mkdir(mode=0o700, exist_ok=True)
@@ -119,9 +119,8 @@ class FactsFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._write()
         if self._rows is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._rows.commit()
             self._rows.close()
 
     def of(self, archive: Archive, session: Digest) -> Facts:
@@ -145,14 +144,22 @@ class FactsFile:
             return None
 
     def _keep(self, session: Digest, key: str, found: Facts) -> None:
-        if self._rows is None:
+        if self._rows is not None:
+            self._new.append((session.hex(), key, json.dumps(_packed(found), separators=(",", ":"))))
+            if len(self._new) >= _TOGETHER:
+                self._write()
+
+    def _write(self) -> None:
+        """At once, so that others who read or write the file wait for a moment only."""
+        if self._rows is None or not self._new:
             return
-        with contextlib.suppress(sqlite3.Error):
-            data = json.dumps(_packed(found), separators=(",", ":"))
-            self._rows.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (session.hex(), key, data))
-            self._new += 1
-            if self._new % _TOGETHER == 0:
-                self._rows.commit()
+        try:
+            with self._rows:
+                self._rows.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", self._new)
+        except sqlite3.Error:  # no room, or another holds it for long: this time nothing more is kept
+            self._rows.close()
+            self._rows = None
+        self._new = []
 
 
 def _opened(path: Path) -> sqlite3.Connection:

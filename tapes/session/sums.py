@@ -57,6 +57,8 @@ class Sum:
     retried: int = 0
     """Of those that failed: how many were made again."""
     warm_ups: int = 0
+    warm: Tokens = field(default_factory=Tokens)
+    """What the provider said of those, which is in nothing else here."""
     untold: int = 0
     """Calls that cost something of which the provider said nothing."""
     tokens: Tokens = field(default_factory=Tokens)
@@ -83,6 +85,7 @@ class Sum:
         call = one.call
         if call.warm_up:
             self.warm_ups += 1
+            self.warm += call.tokens or Tokens()
             return
         self.calls += 1
         self.ended += call.outcome != "open"

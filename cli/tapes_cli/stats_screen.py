@@ -199,7 +199,6 @@ def call_object(best: Best) -> dict[str, Any]:
     return {
         "session": best.session.hex(),
         "exchange": call.hash.hex(),
-        "thread": call.thread,
         "model": call.model or None,
         "time": output.iso(call.wall_ns),
         "outcome": call.outcome,

@@ -13,7 +13,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +22,6 @@ from tapes.archive.base import Archive
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.session import prices
-from tapes.session.exchanges import gather
 from tapes.session.usage import KINDS, Call, Tokens, calls_of
 
 VERSION = 1
@@ -34,7 +33,7 @@ _TOGETHER = 200
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """A model call and what it cost in US dollars; None where that is not known."""
+    """A model call, without its thread, and what it cost in US dollars; None where that is not known."""
 
     call: Call
     cost: Decimal | None
@@ -69,8 +68,11 @@ def facts(archive: Archive, session: Digest) -> Facts:
     """Read from the records. NotFound for an unknown session, Damaged where a record itself is."""
     records = list(archive.session_records(session))
     found = [
-        Priced(call, prices.price(call.tokens, call.model, call.url, call.wall_ns) if call.tokens else None)
-        for call in calls_of(archive, list(gather(iter(records)).values()))
+        Priced(
+            replace(call, thread=""),
+            prices.price(call.tokens, call.model, call.url, call.wall_ns) if call.tokens else None,
+        )
+        for call in calls_of(archive, records, threads=False)
     ]
     models = {d: one.call.model for one in found for d in (one.call.hash, one.call.end) if d}
     return Facts(tuple(found), tuple(_tools(records, models)), tuple(_commands(records)))
@@ -185,7 +187,7 @@ def _packed(found: Facts) -> list[Any]:
         c = one.call
         hashes = [d.hex() if d else None for d in (c.hash, c.end, c.retry_of)]
         tokens = [getattr(c.tokens, kind) for kind in KINDS] if c.tokens else None
-        said = [c.thread, c.model, c.url, c.wall_ns, c.outcome, c.status, c.whole, c.warm_up, c.retried]
+        said = [c.model, c.url, c.wall_ns, c.outcome, c.status, c.whole, c.warm_up, c.retried]
         times = [c.first_byte_us, c.first_content_us, c.duration_us]
         calls.append([hashes, said, tokens, times, None if one.cost is None else str(one.cost)])
     tools = [[t.name, t.model, t.wall_ns, t.failed, t.took_us, t.told] for t in found.tools]
@@ -204,14 +206,14 @@ def _unpacked(value: Any) -> Facts:
 
 def _call(hashes: list[Any], said: list[Any], tokens: list[int] | None, times: list[Any], cost: str | None) -> Priced:
     own, end, retry_of = (Digest(bytes.fromhex(text)) if text else None for text in hashes)
-    thread, model, url, wall_ns, outcome, status, whole, warm_up, retried = said
+    model, url, wall_ns, outcome, status, whole, warm_up, retried = said
     first_byte, first_content, duration = times
     if own is None:
         raise ValueError("a call without a hash")
     call = Call(
         hash=own,
         end=end,
-        thread=thread,
+        thread="",
         model=model,
         url=url,
         wall_ns=wall_ns,

@@ -20,14 +20,18 @@ and the numbers are the least that it can have been. Derived, never stored in th
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound, Withheld
 from tapes.record.digest import Digest
-from tapes.session.exchanges import FAILED, Exchange, exchanges
+from tapes.record.kinds import Record
+from tapes.session.calls import Calls
+from tapes.session.exchanges import FAILED, Exchange, gather
+from tapes.session.placing import placed
 from tapes.wire.turns import Json, Message, ResponseReading, Text, Thinking, ToolCall, Usage
 
 CACHES_BESIDE = frozenset({"anthropic"})
@@ -122,15 +126,19 @@ class Call:
 def calls(archive: Archive, session: Digest) -> Iterator[Call]:
     """The session's model calls in the order they were made. NotFound for an unknown session, Damaged where a record
     itself is; of a body that can not be read nothing is told."""
-    yield from calls_of(archive, list(exchanges(archive, session)))
+    yield from calls_of(archive, list(archive.session_records(session)))
 
 
-def calls_of(archive: Archive, found: list[Exchange]) -> Iterator[Call]:
-    """The same of exchanges at hand, which are all of their session."""
-    again = retried(found)
-    for exchange in found:
+def calls_of(archive: Archive, records: Sequence[tuple[Digest, Record]], *, threads: bool = True) -> Iterator[Call]:
+    """The same of records at hand, which are all of their session. Without `threads` a call's thread is what its
+    headers say; that saves reading the requests of a session in which nothing failed."""
+    readings = Calls(archive, gather(iter(records)))
+    if threads or any(exchange.outcome in FAILED for exchange in readings.exchanges.values()):
+        placed(records, readings)  # which also tells which of them repeat another
+    again = retried(list(readings.exchanges.values()))
+    for exchange in readings.exchanges.values():
         if exchange.body["class"] == "model":
-            yield call_of(archive, exchange, retried=exchange.hash in again)
+            yield call_of(archive, exchange, readings, retried=exchange.hash in again)
 
 
 def retried(found: list[Exchange]) -> set[Digest]:
@@ -143,21 +151,16 @@ def retried(found: list[Exchange]) -> set[Digest]:
     }
 
 
-def call_of(archive: Archive, exchange: Exchange, *, retried: bool = False) -> Call:
+def call_of(archive: Archive, exchange: Exchange, readings: Calls, *, retried: bool = False) -> Call:
     """What one exchange took."""
-    body = b""
     reading = ResponseReading()
-    try:
-        if exchange.response is not None and exchange.status is not None:
-            body = archive.body(exchange.response)
-            reading = _read(exchange, body)
-    except (Withheld, Damaged, NotFound):
-        pass  # what it said is gone: that it was made, and how it ended, is still known
+    with contextlib.suppress(Withheld, Damaged, NotFound):  # that it was made, and how it ended, is still known
+        reading = readings.answer(exchange)
     counted = counts(reading.usage, exchange.dialect.name) if reading.usage else None
     warm = counted is not None and _is_warm_up(archive, exchange, reading)
     first = None
-    if exchange.content_type.startswith(STREAMS):
-        first = first_content(exchange, body) if _speaks(reading.message) else None
+    if exchange.content_type.startswith(STREAMS) and _speaks(reading.message) and exchange.response is not None:
+        first = first_content(exchange, archive.body(exchange.response))
     return Call(
         hash=exchange.hash,
         end=exchange.end_hash,

@@ -182,7 +182,7 @@ def test_the_first_content_is_found_in_whatever_pieces_it_arrived(pings: int, si
 # -- what is kept
 
 
-CALL = Call(ZERO, ZERO, "main", "m-1", "https://api.example.test/v1", 5, "complete", 200, Tokens(1, 2, 3, 4, 5, 1))
+CALL = Call(ZERO, ZERO, "", "m-1", "https://api.example.test/v1", 5, "complete", 200, Tokens(1, 2, 3, 4, 5, 1))
 FACTS = Facts(
     (
         Priced(replace(CALL, first_byte_us=1, first_content_us=2, duration_us=3, retry_of=ZERO), Decimal("0.00012")),

@@ -25,6 +25,7 @@ from tapes.session.exchanges import FAILED, Exchange, gather
 from tapes.session.joining import joins
 from tapes.session.placing import passed_on, placed
 from tapes.session.threads import Place, Thread, Threads
+from tapes.session.usage import counts
 from tapes.wire.files import Deed, blocks, deeds
 from tapes.wire.purposes import is_continuation
 from tapes.wire.turns import MODEL_ROLES, Media, Message, Text, Thinking, Unknown
@@ -281,14 +282,14 @@ class _Reader:
             return {}
         self._timed.add(exchange.hash)
         reading = self._calls.answer(exchange)
-        usage = asdict(reading.usage) if reading.usage else {}
+        tokens = counts(reading.usage, exchange.dialect.name) if reading.usage else None
         place = self._places.get(exchange.hash)
         found = {
             "model": reading.model,
             "purpose": place.purpose if place and place.purpose != "main" else "",
             "ttft_us": exchange.first_byte_us,
             "duration_us": exchange.duration_us,
-            "usage": {name: count for name, count in usage.items() if name != "raw" and count is not None},
+            "usage": {kind: count for kind, count in asdict(tokens).items() if count} if tokens else {},
         }
         return {name: value for name, value in found.items() if value}
 

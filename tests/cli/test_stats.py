@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -180,3 +182,22 @@ def test_without_price_lists_it_says_so_once_and_nothing_costs_nought(tmp_path: 
         total = json.loads(done.stdout.splitlines()[-1])
         assert total["cost"] is None and total["unpriced"] == 1  # nobody sells the scripted model
         assert done.stderr.decode().count("price lists") + done.stderr.decode().count("unpriced") == 1
+
+
+def test_a_session_that_is_being_recorded_counts_as_far_as_it_is(tmp_path: Path) -> None:
+    waiting = LAST | {"faults": {"stall": {"after": 2, "seconds": 20.0}}}
+    with bench(tmp_path, script(TOOL, waiting)) as b:
+        command = b.command(*b.route(), *b.agent("Go."))
+        run = subprocess.Popen(command, env=b.env(), cwd=b.project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            deadline, total = time.monotonic() + 30, {"calls": 0}
+            while total["calls"] < 2 and time.monotonic() < deadline:
+                done = b.tapes("stats", "--json")
+                if done.returncode == 0:
+                    total = json.loads(done.stdout.splitlines()[-1])
+            assert (total["calls"], total["failed"], total["tool_uses"]) == (2, 0, 1)
+            assert total["tokens"]["output"] > 0
+        finally:
+            run.terminate()
+            run.wait(20)
+        assert b.rows("stats")[-1]["calls"] == 2

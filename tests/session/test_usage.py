@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -259,6 +261,18 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path: Path, monkeyp
     with FactsFile(tmp_path / "cache") as kept:
         assert kept.of(Counted(), ZERO) == FACTS
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_that_another_holds_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, archive = reading(monkeypatch), Counted()
+    with FactsFile(tmp_path) as kept:
+        kept.of(archive, ZERO)
+    archive.last_record = bytes([1] * 32)
+    with closing(sqlite3.connect(tmp_path / FILE)) as other, FactsFile(tmp_path) as kept:
+        other.execute("BEGIN IMMEDIATE")
+        assert kept.of(archive, ZERO) == FACTS
+    assert len(seen) == 2
+    assert b"facts" in (tmp_path / FILE).read_bytes()
 
 
 # -- sums

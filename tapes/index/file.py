@@ -1,16 +1,17 @@
 """The index's file: its tables, how it is opened, and when it is thrown away and begun anew.
 
 Several processes may have it open (WAL; whoever writes holds SQLite's lock for one short transaction, the others
-wait). A process that is killed leaves the last whole transaction. A file of another version, one that SQLite finds damaged,
-and one of another archive are deleted: nothing in it is lost that is not in the archive.
+wait). A process that is killed leaves the last whole transaction. A file of another version, one that SQLite finds
+damaged, and one of another archive are deleted: nothing in it is lost that is not in the archive.
 
-It lies in a directory of its own, which is renamed before what is in it is deleted. SQLite finds its side files by their
-names: deleted one by one, those of an old file could meet a new one that another process has just made.
+It lies in a directory of its own, which is renamed before what is in it is deleted. SQLite finds its side files by
+their names: deleted one by one, those of an old file could meet a new one that another process has just made.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -33,12 +34,15 @@ ITEM_BITS = 20
 """An item's id is its record's place in the log, shifted by so many bits, and its number: so newest first is the order
 of ids from above."""
 
+type Numbers = dict[str, list[tuple[int, str]]]
+"""By a record's hash in hex, number and type of each of its steps."""
+
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE words (id INTEGER PRIMARY KEY, kind TEXT, value TEXT, UNIQUE (kind, value));
 CREATE TABLE sessions (
     id INTEGER PRIMARY KEY, hash BLOB UNIQUE, first_ns INTEGER, last_ns INTEGER, first_id INTEGER, last_id INTEGER,
-    redactions TEXT NOT NULL DEFAULT ''
+    redactions TEXT NOT NULL DEFAULT '', settled INTEGER NOT NULL DEFAULT -1
 );
 CREATE TABLE items (
     id INTEGER PRIMARY KEY, session INTEGER, hash BLOB, wall_ns INTEGER, facts TEXT, text
@@ -153,6 +157,20 @@ def remove(path: Path) -> None:
         folder.rename(folder.with_name(f"{folder.name}.{os.urandom(8).hex()}{GONE}"))
     for gone in folder.parent.glob(f"{folder.name}.*{GONE}"):
         shutil.rmtree(gone)
+
+
+def keep_numbers(db: sqlite3.Connection, session: bytes, seq: int, numbers: Numbers) -> None:
+    """Of the steps of a session whose last record is `seq`."""
+    data = zlib.compress(json.dumps(numbers).encode(), 1)
+    db.execute("INSERT OR REPLACE INTO steps VALUES (?, ?, ?)", (session, seq, data))
+
+
+def kept_numbers(db: sqlite3.Connection, session: bytes, seq: int) -> Numbers | None:
+    row = db.execute("SELECT numbers FROM steps WHERE session = ? AND seq = ?", (session, seq)).fetchone()
+    if row is None:
+        return None
+    found: Numbers = json.loads(zlib.decompress(row[0]))
+    return found
 
 
 def broken(error: sqlite3.Error) -> bool:

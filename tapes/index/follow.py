@@ -16,11 +16,13 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from tapes.archive.base import Archive
 from tapes.archive.redaction import covers
 from tapes.errors import Damaged, NotFound, Withheld
-from tapes.index.file import ITEM_BITS, IndexFile, packed, unpacked
+from tapes.index.file import ITEM_BITS, IndexFile, Numbers, keep_numbers, packed, unpacked
+from tapes.index.settled import Settled, is_over, settled
 from tapes.index.texts import OUTPUT, Fact, Item, Texts, unique
 from tapes.index.words import kept
 from tapes.record.digest import Digest
@@ -44,6 +46,8 @@ class Follower:
         self._texts = Texts(archive)
         self._words: dict[Fact, int] = {}
         self._sessions: dict[Digest, int] = {}
+        self._settled: dict[int, int] = {}
+        """By a session's number, the seq up to which it is indexed from its timeline; -1: not at all."""
         self._redacted: dict[int, list[tuple[Digest, Record]]] = {}
         self._data_version = -1
 
@@ -64,6 +68,7 @@ class Follower:
             self._data_version = version
             self._words.clear()
             self._sessions.clear()
+            self._settled.clear()
             self._redacted.clear()
             self._texts.forget()
 
@@ -112,20 +117,33 @@ class Follower:
         self, db: sqlite3.Connection, pos: int, digest: Digest, record: Record, changed: dict[Digest, None]
     ) -> None:
         session = record.session or digest
+        number = self._session(db, session, pos, record.wall_ns)
+        over = record.type == "session.close" or (record.seq == 0 and self._is_over(session))
+        if over and record.seq > self._settled[number]:
+            self._settle(db, session, number)
+        done = record.seq <= self._settled[number]
         try:
-            if record.type == "redaction":
-                self._take_back(db, session, digest, record)
-            elif record.type.startswith("command.") or record.type == "join":
-                self._part(db, pos, digest, record, changed)
+            if record.type.startswith("command.") or record.type == "join":
+                self._part(db, pos, digest, record, {} if done else changed)
+            elif done:
+                pass
+            elif record.type == "redaction":
+                self._take_back(db, pos, session, number)
             else:
-                self._write(db, pos, session, digest, record)
+                self._write(db, pos, session, number, digest, record)
         except Withheld:
             pass  # as it should be
         except UNREADABLE as error:
             self._unread(db, pos, digest, error)
 
-    def _write(self, db: sqlite3.Connection, pos: int, session: Digest, digest: Digest, record: Record) -> None:
-        number = self._session(db, session, pos, record.wall_ns)
+    def _is_over(self, session: Digest) -> bool:
+        with suppress(*UNREADABLE):  # then its records are read one by one
+            return is_over(self.archive, session)
+        return False
+
+    def _write(
+        self, db: sqlite3.Connection, pos: int, session: Digest, number: int, digest: Digest, record: Record
+    ) -> None:
         if self._hidden(number, record):
             return
         items = list(self._items(db, number, digest, record))
@@ -249,8 +267,8 @@ class Follower:
                 " ON CONFLICT (hash) DO NOTHING",
                 (session, wall_ns, wall_ns, pos << ITEM_BITS, pos << ITEM_BITS),
             )
-            (number,) = db.execute("SELECT id FROM sessions WHERE hash = ?", (session,)).fetchone()
-            self._sessions[session] = int(number)
+            number, over = db.execute("SELECT id, settled FROM sessions WHERE hash = ?", (session,)).fetchone()
+            self._sessions[session], self._settled[int(number)] = int(number), int(over)
         db.execute(
             "UPDATE sessions SET first_ns = min(first_ns, ?1), last_ns = max(last_ns, ?1), last_id = max(last_id, ?2)"
             " WHERE id = ?3",
@@ -279,31 +297,60 @@ class Follower:
         }
         return any(covers(redaction.body, record.seq) for _, redaction in found)
 
-    def _take_back(self, db: sqlite3.Connection, session: Digest, digest: Digest, record: Record) -> None:
-        """Read the session again without what a redaction withholds. Most often that has been destroyed, and nothing
-        of it was here."""
-        pos = self.archive.position(digest)
-        number = self._session(db, session, pos, record.wall_ns)
-        (text,) = db.execute("SELECT redactions FROM sessions WHERE id = ?", (number,)).fetchone()
-        db.execute(
-            "UPDATE sessions SET redactions = ? WHERE id = ?", (json.dumps([*json.loads(text or "[]"), pos]), number)
-        )
+    def _settle(self, db: sqlite3.Connection, session: Digest, number: int) -> None:
+        """Index a session that is over from its timeline, in place of what was read of its records one by one. Where a
+        record is damaged, those stay."""
+        numbers: Numbers = {}
+        found: list[Settled] = []
+        try:
+            records = list(self.archive.session_records(session))
+            places = [self.archive.position(digest) for digest, record in records if record.type == "redaction"]
+            self._note_redactions(db, number, places)
+            hidden = frozenset(digest for digest, record in records if self._hidden(number, record))
+            found += settled(self._texts, session, hidden, numbers)
+        except UNREADABLE:
+            return
+        self._clear(db, number)
+        for row in found:
+            self._add(db, self.archive.position(row.record), session, number, row.record, row.wall_ns, row.items)
+        self._settled[number] = records[-1][1].seq
+        db.execute("UPDATE sessions SET settled = ? WHERE id = ?", (records[-1][1].seq, number))
+        keep_numbers(db, session, records[-1][1].seq, numbers)
+
+    def _clear(self, db: sqlite3.Connection, number: int) -> list[tuple[int, str, str]]:
+        """Remove all of a session; what it was."""
+        first, last = db.execute("SELECT first_id, last_id FROM sessions WHERE id = ?", (number,)).fetchone()
+        return self._remove(db, "id BETWEEN ? AND ? AND session = ?", (first, last, number))
+
+    def _note_redactions(self, db: sqlite3.Connection, number: int, places: list[int]) -> None:
+        db.execute("UPDATE sessions SET redactions = ? WHERE id = ?", (json.dumps(places), number))
         self._redacted.pop(number, None)
         self._texts.forget()
-        before = self._remove(db, "session = ?", (number,))
+
+    def _take_back(self, db: sqlite3.Connection, pos: int, session: Digest, number: int) -> None:
+        """Read the session again without what a redaction withholds. Most often that has been destroyed, and nothing
+        of it was here."""
+        (text,) = db.execute("SELECT redactions FROM sessions WHERE id = ?", (number,)).fetchone()
+        self._note_redactions(db, number, [*json.loads(text or "[]"), pos])
+        before = self._clear(db, number)
         db.execute("DELETE FROM failed WHERE session = ?", (number,))
         db.execute("DELETE FROM calls WHERE session = ?", (number,))
+        if self._settled[number] >= 0:
+            self._settle(db, session, number)
+        else:
+            self._read_again(db, session, pos)
+        rows = db.execute("SELECT id, facts, text FROM items WHERE session = ?", (number,)).fetchall()
+        if set(before) - {(key, facts, unpacked(text)) for key, facts, text in rows}:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('purge', 1)")
+
+    def _read_again(self, db: sqlite3.Connection, session: Digest, until: int) -> None:
         changed: dict[Digest, None] = {}
-        for known, earlier in self.archive.session_records(session):
-            place = self.archive.position(known)
-            if place < pos and earlier.type != "redaction":
-                self._record(db, place, known, earlier, changed)
+        for digest, record in self.archive.session_records(session):
+            place = self.archive.position(digest)
+            if place < until and record.type != "redaction":
+                self._record(db, place, digest, record, changed)
         for start in changed:
             self._command(db, start)
-        rows = db.execute("SELECT id, facts, text FROM items WHERE session = ?", (number,)).fetchall()
-        gone = set(before) - {(key, facts, unpacked(text)) for key, facts, text in rows}
-        if gone:
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('purge', 1)")
 
 
 def chosen(rows: list[tuple[int, str, int]]) -> Iterator[int]:

@@ -12,10 +12,11 @@ import re
 import signal
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from tapes.archive.base import Archive
+from tapes.archive.base import Archive, Link
 from tapes.errors import Withheld
 from tapes.index.words import plain, said
 from tapes.record.digest import Digest
@@ -55,10 +56,24 @@ class Veil:
         self.hidden: Mapping[Digest, Digest] = {}
         """By body, the record that withholds it."""
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._archive, name)
+
     def body(self, ref: BodyRef) -> bytes:
+        self._check(ref)
+        return self._archive.body(ref)
+
+    def body_chunks(self, ref: BodyRef) -> Iterator[bytes]:
+        self._check(ref)
+        return self._archive.body_chunks(ref)
+
+    def leaves(self, ref: BodyRef) -> Iterator[Link]:
+        self._check(ref)
+        return self._archive.leaves(ref)
+
+    def _check(self, ref: BodyRef) -> None:
         if ref.hash in self.hidden:
             raise Withheld(f"body {ref.hash.short()}", self.hidden[ref.hash].hex())
-        return self._archive.body(ref)
 
 
 class Texts:
@@ -94,7 +109,7 @@ class Texts:
         """Readings of one exchange."""
         known = self._calls.get(opened)
         if known is None or (end is not None and known.exchanges[opened].end is None):
-            known = Calls(self.veil, gather(iter(self._records(opened, end))))  # type: ignore[arg-type]
+            known = Calls(cast(Archive, self.veil), gather(iter(self._records(opened, end))))
             self._calls[opened] = known
         self._calls.move_to_end(opened)
         while len(self._calls) > REMEMBERED:
@@ -188,12 +203,17 @@ class Texts:
 
     def command(self, ran: Ran, use: Record | None) -> list[Item]:
         """A command and its output, as far as they are known now. `use`: the call it is joined to."""
-        facts = tuple(self._of_command(ran, use))
+        facts = tuple(self.of_command(ran))
+        if use is not None:
+            facts += (("tool", str(use.body["name"])),)
+            found = self._of_event(use)
+            facts += _of_exchange(*found) if found is not None else ()
         line = ran.line or b" ".join(ran.said("argv", ())).decode("utf-8", "replace")
-        output = self._output(ran)
+        ordered = [record for _, record in sorted(ran.outputs, key=lambda part: part[1].body["n"])]
+        output = self.output(ordered or ([ran.end] if ran.end else []))
         return [Item(0, "command", line, facts), *([Item(1, "output", output, facts)] if output else [])]
 
-    def _of_command(self, ran: Ran, use: Record | None) -> Iterator[Fact]:
+    def of_command(self, ran: Ran) -> Iterator[Fact]:
         who = ran.said("participant", {})
         for name in (*(who.get(key) for key in ("kind", "name", "user")), (who.get("parent") or {}).get("name")):
             if name:
@@ -208,27 +228,28 @@ class Texts:
                 yield "exit", signal_name(number)
             if status or number:
                 yield "is", "error"
-        if use is not None:
-            yield "tool", str(use.body["name"])
-            found = self._of_event(use)
-            if found is not None:
-                yield from _of_exchange(*found)
 
-    def _output(self, ran: Ran) -> str:
-        if ran.outputs:
-            data = b"".join(self.veil.body(BodyRef.of(record.body["data"])) for _, record in ran.outputs)
-        else:
-            data = b"".join(ran.end.body.get(key, b"") for key in ("head", "tail")) if ran.end else b""
+    def output(self, records: Iterable[Record]) -> str:
+        """What a command wrote, by its `command.output` records, or its `command.end` where there are none."""
+        data = b""
+        for record in records:
+            if record.type == "command.output":
+                with suppress(Withheld):  # of what is left the rest can be found
+                    data += self.veil.body(BodyRef.of(record.body["data"]))
+            else:
+                data += b"".join(record.body.get(key, b"") for key in ("head", "tail"))
         return data.decode("utf-8", "replace")
 
 
 def _of_exchange(calls: Calls, exchange: Exchange) -> tuple[Fact, ...]:
-    facts = [("thread", exchange.thread)]
-    model = ""
-    if exchange.end is not None:
-        model = calls.answer(exchange).model
-    model = model or calls.turn(exchange).model
-    return (*facts, ("model", model)) if model else tuple(facts)
+    model = model_of(calls, exchange)
+    return (("thread", exchange.thread), *((("model", model),) if model else ()))
+
+
+def model_of(calls: Calls, exchange: Exchange) -> str:
+    """The one that answered, else the one asked."""
+    model = calls.answer(exchange).model if exchange.end is not None else ""
+    return model or calls.turn(exchange).model
 
 
 def paths(value: Json) -> Iterator[str]:

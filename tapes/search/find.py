@@ -7,17 +7,15 @@ for the sessions of hits that are shown, once for each state of a session (`step
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from tapes.archive.refs import resolve
 from tapes.errors import Damaged, NotFound, UsageError
-from tapes.index.file import ITEM_BITS, unpacked
+from tapes.index.file import ITEM_BITS, Numbers, keep_numbers, kept_numbers, unpacked
 from tapes.index.index import Index
 from tapes.record.digest import Digest
 from tapes.search import narrow
@@ -208,31 +206,35 @@ def _numbered(index: Index, hits: list[Hit]) -> list[Hit]:
     ):
         numbers = step_numbers(index, session)
         for place, hit in group:
-            first = numbers.get(hit.record.hex(), [])
-            item = 0 if hit.type == "output" else hit.item  # which is of the command's step
-            step = first[item] if item < len(first) else first[-1] if first else None
-            found[place] = replace(hit, step=step)
+            found[place] = replace(hit, step=_step(numbers.get(hit.record.hex(), ()), hit))
     return [found[place] for place in sorted(found)]
 
 
-def step_numbers(index: Index, session: Digest) -> dict[str, list[int]]:
+def _step(steps: Sequence[tuple[int, str]], hit: Hit) -> int | None:
+    """Of a record's steps the one that a hit is. While a session is recorded its items may be counted otherwise."""
+    wanted = "command" if hit.type == "output" else hit.type
+    if hit.item < len(steps) and steps[hit.item][1] == wanted:
+        return steps[hit.item][0]
+    same = [number for number, type_ in steps if type_ == wanted]
+    return next(iter(same or [number for number, _ in steps]), None)
+
+
+def step_numbers(index: Index, session: Digest) -> Numbers:
     """The numbers of a session's steps by their record's hash; kept for the next time. Empty where the timeline can not
     be read."""
     head = index.archive.head(session)
     seq = head[1] if head else -1
-    kept = index.db.execute("SELECT numbers FROM steps WHERE session = ? AND seq = ?", (session, seq)).fetchone()
+    kept = kept_numbers(index.db, session, seq)
     if kept is not None:
-        found: dict[str, list[int]] = json.loads(zlib.decompress(kept[0]))
-        return found
+        return kept
     from tapes.session.view import steps  # and all dialects, where it has to be read
 
-    numbers: dict[str, list[int]] = {}
+    numbers: Numbers = {}
     try:
         for step in steps(index.archive, session):
-            numbers.setdefault(step.hash.hex(), []).append(step.number)
+            numbers.setdefault(step.hash.hex(), []).append((step.number, step.type))
     except (Damaged, NotFound):
         return {}
     with index.file.writing() as db:
-        packed = zlib.compress(json.dumps(numbers).encode(), 1)
-        db.execute("INSERT OR REPLACE INTO steps VALUES (?, ?, ?)", (session, seq, packed))
+        keep_numbers(db, session, seq, numbers)
     return numbers

@@ -366,9 +366,14 @@ class Launcher:
         failed = sum(done["outcomes"].get(k, 0) for k in ("http_error", "error_event", "no_response"))
         failures = f", {failed} failed" if failed else ""
         commands = f", {done.get('commands', 0)} commands witnessed" if self.plan.commands else ""
+        beside = "".join(
+            f", {done[key]} {words}"
+            for key, words in (("redactions", "redactions"), ("egress", "other connections"))
+            if done.get(key)
+        )
         say(
             f"session {short}: {done['exchanges']} exchanges captured ({done['complete']} complete{partial}"
-            f"{failures}){gaps}, {done['tool_uses']} tool calls{commands}. Next: tapes show {short}"
+            f"{failures}){gaps}, {done['tool_uses']} tool calls{commands}{beside}. Next: tapes show {short}"
         )
         if not done["all_written"]:
             end = "" if done["end_written"] else " and the end of the session"

@@ -21,7 +21,17 @@ from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef
 from tapes.wire.dialects.base import Dialect
 from tapes.wire.places import Places, places
-from tapes.wire.turns import Media, Message, RequestReading, Text, Thinking, ToolCall, ToolResult, TurnReading, tail_start
+from tapes.wire.turns import (
+    Media,
+    Message,
+    RequestReading,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    TurnReading,
+    tail_start,
+)
 
 SMALL = 64 * 1024
 """Bytes of a body that is read whole in any case."""

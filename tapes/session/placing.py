@@ -18,6 +18,8 @@ from tapes.wire.purposes import is_continuation, purpose_of
 from tapes.wire.turns import MODEL_ROLES, Json, Message, RequestReading, Text, ToolResult, Unknown
 
 UNREADABLE = (Withheld, Damaged, NotFound)
+NAMING = frozenset({"claude", "codex", "opencode"})
+"""Agents that name each thread but the main one in every request."""
 _PASSED_ON = ("agent_message",)
 """Items by which one agent speaks to another."""
 
@@ -26,11 +28,13 @@ def placed(records: Sequence[tuple[Digest, Record]], calls: Calls) -> Threads:
     """The threads of a session. Its exchanges are told theirs, and which of them were tried again."""
     threads = Threads()
     before: dict[str, Exchange] = {}
+    named = records[0][1].body.get("agent") in NAMING
     for exchange in calls.exchanges.values():
-        if exchange.body["class"] != "model" or exchange.request is None or exchange.body["method"] != "POST":
-            if exchange.body.get("http") != "websocket":
-                continue
-        place = threads.add(_model_call(exchange, calls))
+        # A socket's turns have the method of its handshake, which is no call itself.
+        asks = exchange.body["method"] == "POST" or exchange.body.get("http") == "websocket"
+        if exchange.body["class"] != "model" or exchange.request is None or not asks:
+            continue
+        place = threads.add(_model_call(exchange, calls, named))
         exchange.thread = place.thread
         last = before.get(place.thread)
         if last is not None and exchange.retry_of is None and last.outcome in FAILED and place.new == frozenset():
@@ -40,9 +44,9 @@ def placed(records: Sequence[tuple[Digest, Record]], calls: Calls) -> Threads:
     return threads
 
 
-def _model_call(exchange: Exchange, calls: Calls) -> ModelCall:
+def _model_call(exchange: Exchange, calls: Calls, named: bool) -> ModelCall:
     """What its bodies say; where one of them can not be read, what its headers do."""
-    call = ModelCall(exchange.hash, exchange.identity, path=exchange.identity.path)
+    call = ModelCall(exchange.hash, exchange.identity, named=named, path=exchange.identity.path)
     try:
         history = calls.history(exchange)
         request, new = history.request, history.turn.messages
@@ -116,4 +120,3 @@ def _spawns(records: Sequence[tuple[Digest, Record]], calls: Calls) -> Iterator[
                     yield Spawn(digest, exchange.thread, deed.said, calls.result(told[1]) if told else "")
         except UNREADABLE:
             continue  # then its agent stands by itself
-

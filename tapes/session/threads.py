@@ -43,6 +43,8 @@ class ModelCall:
     """The model has spoken in its history."""
     continued: bool = False
     """Its history holds the summary of a compacted one."""
+    named: bool = False
+    """Its agent names all threads but the main one."""
     path: str = ""
     """The agent's own name for the one who speaks (`/root/sub_task`)."""
     said: tuple[str, ...] = ()
@@ -130,7 +132,7 @@ class Threads:
         identity = call.identity
         if call.purpose in SIDE:
             return self._named(call.purpose, call, call.purpose, identity.thread or MAIN)
-        if identity.session or identity.thread:
+        if call.named or identity.session or identity.thread:
             if self._session is None and not identity.thread:
                 self._session = identity.session
             own = identity.session in ("", self._session) or self._session is None

@@ -41,7 +41,8 @@ _FILE = re.compile(r"\*\*\* (Add|Update|Delete) File: (.+)")
 _PATCHING: Mapping[str, Action] = {"Add": "write", "Update": "edit", "Delete": "delete"}
 _IN_PROGRAM = re.compile(r'tools\.apply_patch\(\s*("(?:[^"\\]|\\.)*")')
 _BLOCK = re.compile(
-    r"^(?P<path>[^\s`<>][^\n`]*)\n```[^\n]*\n<{5,9} SEARCH\n(?P<old>.*?)^={5,9}\n(?P<new>.*?)^>{5,9} REPLACE", re.M | re.S
+    r"^(?P<path>[^\s`<>][^\n`]*)\n```[^\n]*\n<{5,9} SEARCH\n(?P<old>.*?)^={5,9}\n(?P<new>.*?)^>{5,9} REPLACE",
+    re.M | re.S,
 )
 
 

@@ -19,7 +19,9 @@ type Purpose = Literal["main", "title", "compaction", "router", "probe", "commit
 SIDE: frozenset[str] = frozenset({"title", "router", "commit"})
 """Those that are no part of the conversation they stand beside; a compaction is asked for within it."""
 
-_TITLE = re.compile(r"title generator|^Generate a (?:concise|short|brief)?[^\n]{0,40}\btitle\b|Write the title in", re.M)
+_TITLE = re.compile(
+    r"title generator|^Generate a (?:concise|short|brief)?[^\n]{0,40}\btitle\b|Write the title in", re.M
+)
 _COMPACT = re.compile(
     r"create a detailed summary of (?:the|our) conversation|CONTEXT CHECKPOINT COMPACTION|<state_snapshot>"
     r"|CRITICAL: Respond with TEXT|summarizing conversations|anchored summar",

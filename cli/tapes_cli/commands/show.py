@@ -1,111 +1,163 @@
-"""`tapes show REF`: the timeline of a session, its exchanges, or the other hosts it spoke to."""
+"""`tapes show REF`: the story of a session, one of its steps in full, its exchanges, or the other hosts it spoke to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import click
 
 from tapes.archive.base import Archive
 from tapes.archive.refs import Ref, resolve
+from tapes.archive.summary import Summary
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.session.audit import coverage as coverage_of
-from tapes.session.commands import Command
-from tapes.session.exchanges import Exchange, exchanges
-from tapes.session.rows import summary_of
-from tapes.session.view import Step, timeline
+from tapes.session.rows import rows, summary_of
+from tapes.session.threads import MAIN, Thread
+from tapes.session.view import STEP_TYPES, Step, View, view
+from tapes.wire.files import ACTIONS
 from tapes_cli import output
 from tapes_cli.commands.log import main_model
 from tapes_cli.home import open_archive
+from tapes_cli.moments import FORMS, moment, nanoseconds, span
+from tapes_cli.story import Story, label
 
-ICONS = {
-    "prompt": "▶",
-    "reminder": "·",
-    "thinking": "…",
-    "answer": "◀",
-    "tool.use": "⚙",
-    "tool.result": "↳",
-    "command": "$",
-    "media": "▣",
-    "error": "✗",
-    "gap": "⚠",
-    "note": "✎",
-    "withheld": "▒",
-}
-COLOURS = {"prompt": "cyan", "answer": "green", "tool.use": "yellow", "error": "red", "gap": "red"}
+TOOLS = ("tool.use", "tool.result")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which steps, and in what form."""
+
+    thread: str = ""
+    types: tuple[str, ...] = ()
+    full: bool = False
+    raw: bool = False
+    as_json: bool = False
+
+    def takes(self, step: Step) -> bool:
+        """By its type alone; `tool` is both of a tool's."""
+        kinds = {step.type, step.facts.get("action", ""), "tool" if step.type in TOOLS else ""}
+        return not self.types or not kinds.isdisjoint(self.types)
 
 
 @click.command("show")
 @click.argument("ref", default="@")
 @click.option(
     "--exchanges",
-    "view",
+    "kind",
     flag_value="exchanges",
     help="Each model call: URL, status, outcome, sizes, hashes.",
 )
 @click.option(
     "--egress",
-    "view",
+    "kind",
     flag_value="egress",
     help="Other hosts the agent spoke to: bytes and times, no content.",
 )
+@click.option("--thread", default="", metavar="T", help="Only this thread: its id or the beginning of it, or its name.")
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    type=click.Choice([*STEP_TYPES, *ACTIONS, "tool"]),
+    metavar="TYPE",
+    help="Only steps of this type (prompt, answer, tool, command, error, …) or that do this (read, edit, write, todo, "
+    "spawn). May be repeated.",
+)
+@click.option("--around", metavar="STEP|TIME", help="All that happened in any session around a step of REF, or a time.")
+@click.option("--window", default="5m", show_default=True, help="How far around: so long before it and after.")
 @click.option("--full", is_flag=True, help="Print each step in full instead of one line.")
+@click.option("--raw", is_flag=True, help="Print the words of the steps and nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line; fields in docs/cli.md.")
-def command(ref: str, view: str | None, full: bool, as_json: bool) -> None:
+def command(
+    ref: str,
+    kind: str | None,
+    thread: str,
+    types: tuple[str, ...],
+    around: str | None,
+    window: str,
+    full: bool,
+    raw: bool,
+    as_json: bool,
+) -> None:
     """Show a session: REF is a name, a hash, @ (the latest) or @~2; REF:12 is its step 12 in full."""
+    wanted = Wanted(thread, types, full, raw, as_json)
     with open_archive() as archive:
         found = resolve(archive, ref)
-        if found.step is not None and view:
-            raise UsageError(f"--{view} is about a whole session", hint=f"tapes show {ref.partition(':')[0]} --{view}")
-        if view == "exchanges":
-            show_exchanges(archive, found.session, as_json)
-        elif view == "egress":
-            show_egress(archive, found.session, as_json)
+        narrowed = thread or types or full or raw or around
+        if kind and (found.step is not None or narrowed):
+            whole = f"tapes show {ref.rpartition(':')[0] or ref if found.step is not None else ref} --{kind}"
+            raise UsageError(f"--{kind} is about a whole session", hint=whole)
+        if around is not None:
+            show_around(archive, found, around, window, wanted)
+        elif kind is not None:
+            from tapes_cli.exchange_list import show_egress, show_exchanges
+
+            (show_exchanges if kind == "exchanges" else show_egress)(archive, found.session, as_json)
+        elif found.step is not None:
+            show_step(archive, found, wanted)
         else:
-            show_steps(archive, found, full, as_json)
+            show_session(archive, found.session, wanted)
 
 
-# -- the timeline
+# -- a session
 
 
-def show_steps(archive: Archive, ref: Ref, full: bool, as_json: bool) -> None:
-    commands, chosen = timeline(archive, ref.session)
-    if ref.step is not None:
-        chosen = (step for step in chosen if step.number == ref.step)
-    if as_json:
-        _print_json_steps(chosen, ref)
+def show_session(archive: Archive, session: Digest, wanted: Wanted) -> None:
+    found = view(archive, session)
+    summary = summary_of(archive, session)
+    chosen = chosen_thread(found.threads, wanted.thread)
+    steps = (s for s in found.steps if (chosen is None or (s.thread or MAIN) in chosen) and wanted.takes(s))
+    if wanted.as_json:
+        for step in steps:
+            output.show_json(step_object(step, found.threads))
         return
-    if ref.step is not None:
-        output.page(whole_step(one(chosen, ref)))
+    if wanted.raw:
+        say_raw(steps)
         return
-    output.page([*headline(archive, ref.session, commands), *lines_of(chosen, full)])
+    output.page([*headline(session, summary, found), *body(list(steps), found, summary, wanted)])
 
 
-def _print_json_steps(chosen: Iterator[Step], ref: Ref) -> None:
-    count = 0
-    for step in chosen:
-        output.show_json(step_object(step))
-        count += 1
-    if ref.step is not None and not count:
-        raise no_such_step(ref)
+def body(steps: Sequence[Step], found: View, summary: Summary, wanted: Wanted) -> Iterator[str]:
+    story = Story(found.threads, summary.cwd)
+    if not wanted.full:
+        yield from story.lines(steps)
+        return
+    from tapes_cli.step_page import brief_page
+
+    for item, depth in story.told(steps):
+        yield from brief_page(item) if isinstance(item, Step) else [story.heading(item, depth)]
+        yield ""
 
 
-def one(chosen: Iterator[Step], ref: Ref) -> Step:
-    step = next(chosen, None)
-    if step is None:
-        raise no_such_step(ref)
-    return step
+def chosen_thread(threads: dict[str, Thread] | Any, name: str) -> set[str] | None:
+    """Ids of the threads that a name fits; None for all. NotFound where it fits none."""
+    if not name:
+        return None
+    found = {
+        t.id for t in threads.values() if t.id.startswith(name) or name in (t.path, t.path.rpartition("/")[2], t.kind)
+    }
+    if not found:
+        known = ", ".join(output.harmless(label(thread)) for thread in threads.values())
+        raise NotFound(f"no thread is called {name!r}", hint=f"there are: {known or 'none'}")
+    return found
 
 
-def no_such_step(ref: Ref) -> NotFound:
-    short = ref.session.short()
-    return NotFound(f"session {short} has no step {ref.step}", hint=f"its steps: tapes show {short}")
+def say_raw(steps: Iterable[Step]) -> None:
+    """What was said, as it was; on a terminal without what could drive it."""
+    import sys
+
+    shown: Callable[[str], str] = (lambda t: output.harmless(t, lines=True)) if sys.stdout.isatty() else str
+    for step in steps:
+        click.echo(shown(step.text))
 
 
-def headline(archive: Archive, session: Digest, commands: list[Command]) -> list[str]:
-    row = summary_of(archive, session)
+def headline(session: Digest, row: Summary, found: View) -> list[str]:
     name = f" {row.name}" if row.name else ""
     agent = f"{row.agent} {row.agent_version}".strip()
     first = f"session {session.short()}{name} · {agent} · {main_model(row) or 'no model'} · {row.outcome}"
@@ -113,9 +165,12 @@ def headline(archive: Archive, session: Digest, commands: list[Command]) -> list
         f"{output.wall(row.started_ns)} · {output.duration(row.ended_ns - row.started_ns)} · {row.command} in {row.cwd}"
     )
     third = coverage(row.exchanges, row.complete, row.partial, row.gaps, row.redactions, row.egress)
-    fourth = [str(coverage_of(commands))] if commands else []
+    fourth = [str(coverage_of(found.commands))] if found.commands else []
+    kinds = Counter(thread.kind for thread in found.threads.values())
+    beside = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if kind != "main")
+    fifth = [f"threads: main, {beside}"] if beside else []
     wide = output.width()
-    return [*(output.fit(output.harmless(line), wide) for line in (first, second, third, *fourth)), ""]
+    return [*(output.fit(output.harmless(line), wide) for line in (first, second, third, *fourth, *fifth)), ""]
 
 
 def coverage(exchanges: int, complete: int, partial: int, gaps: int, redactions: int, egress: int) -> str:
@@ -125,69 +180,30 @@ def coverage(exchanges: int, complete: int, partial: int, gaps: int, redactions:
     )
 
 
-def lines_of(chosen: Iterator[Step], full: bool) -> Iterator[str]:
-    for step in chosen:
-        if full:
-            yield from whole_step(step)
-            yield ""
-        else:
-            yield line_of(step)
+# -- one step
 
 
-def line_of(step: Step) -> str:
-    icon = "✗" if step.failed else ICONS[step.type]
-    thread = "" if step.thread in ("", "main") else f"[{step.thread[:8]}] "
-    head = f"{step.number:>4} {output.wall(step.wall_ns)[11:]} {step.hash.short(8)} {icon} "
-    text = output.fit(output.harmless(thread + brief(step)), output.width() - output.cell_width(head))
-    doubt = step.facts.get("verdict", "matched") != "matched"
-    return output.styled(head + text, fg="red" if step.failed or doubt else COLOURS.get(step.type))
-
-
-def brief(step: Step) -> str:
-    text = " ".join(step.text[:2000].split())
-    match step.type:
-        case "tool.use":
-            return f"{step.facts['name']}{_doubt(step, ' ({})')} {text}"
-        case "command":
-            return f"{'  ' * step.facts['within']}{ending(step.facts)}{_doubt(step, ', {}')}: {text}"
-        case "tool.result":
-            lines = step.text.count("\n") + 1
-            folded = f" ({output.size(step.facts['bytes'] or 0)}, {lines} lines)" if lines > 1 else ""
-            return f"{step.facts['name']}{folded}: {text}"
-        case "reminder" | "thinking":
-            return f"{step.type}: {text}"
-        case "gap":
-            return f"GAP: {text}"
-        case _:
-            return text
-
-
-def ending(facts: Mapping[str, Any]) -> str:
-    """How a command ended: `exit 0, 1.5s`."""
-    if facts["signal"]:
-        said = f"signal {facts['signal']}"
+def show_step(archive: Archive, ref: Ref, wanted: Wanted) -> None:
+    found = view(archive, ref.session)
+    steps = list(found.steps)
+    step = next((s for s in steps if s.number == ref.step), None)
+    if step is None:
+        short = ref.session.short()
+        raise NotFound(f"session {short} has no step {ref.step}", hint=f"its steps: tapes show {short}")
+    if wanted.thread or wanted.types:
+        raise UsageError("--thread and --type choose among steps, and REF names one already")
+    if wanted.as_json:
+        output.show_json(step_object(step, found.threads))
+    elif wanted.raw:
+        say_raw([step])
     else:
-        said = "not seen to end" if facts["exit"] is None else f"exit {facts['exit']}"
-    return said if facts["duration_us"] is None else f"{said}, {output.duration(facts['duration_us'] * 1000)}"
+        from tapes_cli.step_page import Page
+
+        output.page(Page(archive, found, steps, step).lines())
 
 
-def _doubt(step: Step, form: str) -> str:
-    verdict = step.facts.get("verdict", "matched")
-    return "" if verdict == "matched" else form.format(verdict.replace("-", " ").upper())
-
-
-def whole_step(step: Step) -> list[str]:
-    facts = " ".join(f"{k}={v}" for k, v in step.facts.items() if v not in (None, ""))
-    head = f"step {step.number} · {step.type} · {output.wall(step.wall_ns)} · record {step.hash.hex()}"
-    lines = [
-        output.styled(head, bold=True),
-        f"thread {step.thread or '-'} {output.harmless(facts)}".rstrip(),
-        "",
-    ]
-    return lines + output.harmless(step.text, lines=True).split("\n")
-
-
-def step_object(step: Step) -> dict[str, Any]:
+def step_object(step: Step, threads: Any) -> dict[str, Any]:
+    thread = threads.get(step.thread or MAIN)
     return {
         "step": step.number,
         "type": step.type,
@@ -195,6 +211,9 @@ def step_object(step: Step) -> dict[str, Any]:
         "item": step.item,
         "exchange": step.exchange.hex() if step.exchange else None,
         "thread": step.thread,
+        "thread_kind": thread.kind if thread else None,
+        "parent": thread.parent or None if thread else None,
+        "spawned_by": thread.spawned_by.hex() if thread and thread.spawned_by else None,
         "time": output.iso(step.wall_ns),
         "failed": step.failed,
         **step.facts,
@@ -202,97 +221,60 @@ def step_object(step: Step) -> dict[str, Any]:
     }
 
 
-# -- exchanges
+# -- around a moment
 
 
-def show_exchanges(archive: Archive, session: Digest, as_json: bool) -> None:
-    found = exchanges(archive, session)
-    if as_json:
-        for exchange in found:
-            output.show_json(exchange_object(exchange))
+def show_around(archive: Archive, ref: Ref, around: str, window: str, wanted: Wanted) -> None:
+    """What all sessions did within a window of time, in order of time."""
+    try:
+        side = round(span(window).total_seconds() * 1e9)
+    except OverflowError:
+        raise UsageError(f"--window {window} is too long") from None
+    middle = moment_of(archive, ref, around)
+    first, last = middle - side, middle + side
+    found: list[tuple[Step, str, View]] = []
+    for row in rows(archive, newest_first=False):
+        s = row.summary
+        if row.error or s.started_ns > last or s.ended_ns < first:
+            continue
+        seen = view(archive, row.session)
+        chosen = [step for step in seen.steps if first <= step.wall_ns <= last and wanted.takes(step)]
+        if wanted.thread:
+            chosen = [step for step in chosen if (step.thread or MAIN).startswith(wanted.thread)]
+        found += [(step, s.name or row.session.short(8), seen) for step in chosen]
+    found.sort(key=lambda item: item[0].wall_ns)
+    if wanted.as_json:
+        for step, name, seen in found:
+            output.show_json({"session": name, **step_object(step, seen.threads)})
         return
-    head = ("hash", "method", "url", "class", "status", "outcome", "request", "response", "took", "thread")
-    output.page(output.table([exchange_cells(e) for e in found], head, stretch=2))
-
-
-def exchange_cells(e: Exchange) -> tuple[str, ...]:
-    retry = " (retry)" if e.retry_of else ""
-    return (
-        e.hash.short(8),
-        str(e.body["method"]),
-        str(e.body["url"]),
-        str(e.body["class"]),
-        str(e.status or "-"),
-        e.outcome + retry,
-        output.size(e.request.length if e.request else 0),
-        output.size(e.response.length if e.response else 0),
-        output.duration((e.duration_us or 0) * 1000),
-        e.thread[:8],
-    )
-
-
-def exchange_object(e: Exchange) -> dict[str, Any]:
-    return {
-        "hash": e.hash.hex(),
-        "end_hash": e.end_hash.hex() if e.end_hash else None,
-        "time": output.iso(e.opened.wall_ns),
-        "method": e.body["method"],
-        "url": e.body["url"],
-        "sent_to": e.body.get("sent_to"),
-        "route": e.body.get("route"),
-        "provider": e.body.get("provider"),
-        "status": e.status,
-        "class": e.body["class"],
-        "outcome": e.outcome,
-        "error": e.end.body.get("error") if e.end else None,
-        "request_bytes": e.request.length if e.request else 0,
-        "response_bytes": e.response.length if e.response else 0,
-        "request_hash": e.request.hash.hex() if e.request else None,
-        "response_hash": e.response.hash.hex() if e.response else None,
-        "request_encoding": e.body.get("encoding"),
-        "response_encoding": e.end.body.get("encoding") if e.end else None,
-        "first_byte_us": e.first_byte_us,
-        "duration_us": e.duration_us,
-        "redactions": len(e.body.get("redactions", ())) + (len(e.end.body.get("redactions", ())) if e.end else 0),
-        "retry_of": e.retry_of.hex() if e.retry_of else None,
-        "agent_session": e.agent_session or None,
-        "thread": e.thread,
-    }
-
-
-# -- egress
-
-
-def show_egress(archive: Archive, session: Digest, as_json: bool) -> None:
-    found = [(d, r) for d, r in archive.session_records(session) if r.type == "egress"]
-    if as_json:
-        for digest, record in found:
-            b = record.body
-            output.show_json(
-                {
-                    "hash": digest.hex(),
-                    "host": b["host"],
-                    "port": b["port"],
-                    "how": b["how"],
-                    "bytes_up": b["bytes_up"],
-                    "bytes_down": b["bytes_down"],
-                    "started": output.iso(b["started_ns"]),
-                    "ended": output.iso(record.wall_ns),
-                    "error": b.get("error"),
-                }
-            )
+    if wanted.raw:
+        say_raw(step for step, _, _ in found)
         return
-    cells = [
-        (
-            digest.short(8),
-            f"{r.body['host']}:{r.body['port']}",
-            str(r.body["how"]),
-            output.size(r.body["bytes_up"]),
-            output.size(r.body["bytes_down"]),
-            output.wall(r.body["started_ns"]),
-            output.duration(r.wall_ns - r.body["started_ns"]),
-            str(r.body.get("error", "")),
-        )
-        for digest, r in found
-    ]
-    output.page(output.table(cells, ("hash", "host", "how", "up", "down", "started", "length", "error"), stretch=1))
+    output.page(_around_lines(found, middle, window, wanted))
+
+
+def _around_lines(found: Sequence[tuple[Step, str, View]], middle: int, window: str, wanted: Wanted) -> Iterator[str]:
+    from tapes_cli.step_page import brief_page
+
+    yield f"{len(found)} steps within {window} of {output.wall(middle)}"
+    yield ""
+    wide = max((output.cell_width(name) for _, name, _ in found), default=0)
+    for step, name, seen in found:
+        if wanted.full:
+            yield from [output.harmless(name), *brief_page(step), ""]
+        else:
+            yield f"{output.pad(output.harmless(name), wide)} {Story(seen.threads, before=wide + 1).line(step)}"
+
+
+def moment_of(archive: Archive, ref: Ref, around: str) -> int:
+    """Unix time in nanoseconds."""
+    if not around.isdecimal():
+        try:
+            return nanoseconds(moment(around, datetime.now().astimezone()))
+        except UsageError:
+            raise UsageError(f"{around!r} is neither a step's number nor a time", hint=FORMS) from None
+    step = next((s for s in view(archive, ref.session).steps if s.number == int(around)), None)
+    if step is None:
+        short = ref.session.short()
+        raise NotFound(f"session {short} has no step {around}", hint=f"its steps: tapes show {short}")
+    return step.wall_ns

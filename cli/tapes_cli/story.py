@@ -1,0 +1,224 @@
+"""A session's steps as lines: one a step, a subagent's indented under the call that started it.
+
+Numbers are those of the records' order, so steps of agents that work at the same time are not numbered in one run.
+Everything that was captured goes through `output.harmless`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tapes.session.threads import MAIN, Thread
+from tapes.session.view import Step
+from tapes.wire.purposes import SIDE
+from tapes_cli import output
+
+ICONS = {
+    "prompt": "▶",
+    "reminder": "·",
+    "thinking": "…",
+    "answer": "◀",
+    "tool.use": "⚙",
+    "tool.result": "↳",
+    "command": "$",
+    "media": "▣",
+    "error": "✗",
+    "gap": "⚠",
+    "note": "✎",
+    "withheld": "▒",
+    "seam": "≈",
+}
+ACTION_ICONS = {"read": "◇", "edit": "±", "write": "+", "delete": "−", "todo": "☰", "spawn": "⑂"}
+COLOURS = {"prompt": "cyan", "answer": "green", "tool.use": "yellow", "error": "red", "gap": "red", "seam": "magenta"}
+WIDE = 100
+"""Columns from which on a line has its record's hash, and what it took."""
+FOLDED = 1000
+"""Bytes of a result from which on its hash is given with its size."""
+_TELLING = ("command", "cmd", "file_path", "filePath", "path", "pattern", "query", "url", "script", "description")
+
+
+class Story:
+    """Draws the lines of one session."""
+
+    def __init__(self, threads: Mapping[str, Thread], cwd: str = "", before: int = 0) -> None:
+        """`before`: columns that stand before each line."""
+        self._threads = threads
+        self._cwd = cwd.rstrip("/") + "/" if cwd else ""
+        self._wide = output.width() - before
+
+    def lines(self, steps: Sequence[Step]) -> Iterator[str]:
+        """All steps, each thread's together."""
+        for item, depth in self.told(steps):
+            yield self.line(item, depth) if isinstance(item, Step) else self.heading(item, depth)
+
+    def told(self, steps: Sequence[Step]) -> Iterator[tuple[Step | tuple[Thread, list[Step]], int]]:
+        """Steps, and before those of a thread that hangs under another its heading; each with how deep it hangs."""
+        by_thread: dict[str, list[Step]] = {}
+        for step in steps:
+            by_thread.setdefault(self.thread_of(step), []).append(step)
+        below: dict[str, list[str]] = {}
+        for name in by_thread:
+            if name != MAIN:
+                parent = self._threads[name].parent if name in self._threads else ""
+                # A parent of which no step is shown is none here.
+                below.setdefault(parent if parent in by_thread and parent != name else MAIN, []).append(name)
+        done: set[str] = set()
+
+        def tell(name: str, depth: int) -> Iterator[tuple[Step | tuple[Thread, list[Step]], int]]:
+            done.add(name)
+            own, waiting = by_thread.get(name, []), below.get(name, [])
+            for step in own:
+                for other in [w for w in waiting if w not in done and self._stands_before(w, by_thread, step, own)]:
+                    yield from hang(other, depth + 1)
+                yield step, depth
+                for other in [w for w in waiting if w not in done and self._under(w, step)]:
+                    yield from hang(other, depth + 1)
+            for other in [w for w in waiting if w not in done]:
+                yield from hang(other, depth + 1)
+
+        def hang(name: str, depth: int) -> Iterator[tuple[Step | tuple[Thread, list[Step]], int]]:
+            thread = self._threads.get(name)
+            if thread is not None and thread.kind not in SIDE:
+                yield (thread, by_thread[name]), depth
+            yield from tell(name, depth)
+
+        yield from tell(MAIN, 0)
+        for name in by_thread:  # what hangs under itself, if ever
+            if name not in done:
+                yield from tell(name, 0)
+
+    def thread_of(self, step: Step) -> str:
+        return step.thread or MAIN
+
+    def _under(self, name: str, step: Step) -> bool:
+        return name in self._threads and self._threads[name].spawned_by == step.hash
+
+    def _stands_before(self, name: str, by_thread: Mapping[str, list[Step]], step: Step, own: Sequence[Step]) -> bool:
+        """One that no step here has started stands where it began."""
+        thread = self._threads.get(name)
+        started = thread is not None and any(thread.spawned_by == one.hash for one in own)
+        return not started and by_thread[name][0].number < step.number
+
+    def heading(self, told: tuple[Thread, list[Step]], depth: int) -> str:
+        thread, steps = told
+        took = output.duration(steps[-1].wall_ns - steps[0].wall_ns)
+        failed = sum(step.failed for step in steps)
+        text = f"┌ {label(thread)} · {len(steps)} steps · {took}" + (f" · {failed} failed" if failed else "")
+        return output.styled(output.fit(" " * 16 + "│ " * (depth - 1) + output.harmless(text), self._wide), bold=True)
+
+    def line(self, step: Step, depth: int = 0) -> str:
+        icon = "✗" if step.failed else ACTION_ICONS.get(step.facts.get("action", ""), ICONS[step.type])
+        if step.type != "tool.use" and not step.failed:
+            icon = ICONS[step.type]
+        # Not where nothing hides, lest a list of commands loses its alignment.
+        mark = f" {step.hash.short(8)}" if self._wide >= WIDE else ""
+        head = f"{step.number:>4} {output.wall(step.wall_ns)[11:]}{mark} {'│ ' * depth}{icon} "
+        side = f"({step.thread}) " if step.thread in SIDE else ""
+        room = self._wide - output.cell_width(head)
+        tail = self._took(step) if self._wide >= WIDE else ""
+        text = output.fit(output.harmless(side + self.brief(step)), room - (len(tail) + 2 if tail else 0))
+        if tail:
+            text = output.pad(text, room - len(tail)) + tail
+        doubt = step.facts.get("verdict", "matched") != "matched"
+        return output.styled(head + text, fg="red" if step.failed or doubt else COLOURS.get(step.type))
+
+    def brief(self, step: Step) -> str:
+        facts, text = step.facts, " ".join(step.text[:2000].split())
+        match step.type:
+            case "tool.use":
+                return f"{facts['name']}{_doubt(step, ' ({})')} {self._asked(step) or text}"
+            case "command":
+                return f"{'  ' * facts['within']}{ending(facts)}{_doubt(step, ', {}')}: {text}"
+            case "tool.result":
+                lines, size = step.text.count("\n") + 1, facts["bytes"] or 0
+                mark = f", {step.hash.short(8)}" if size > FOLDED else ""
+                folded = f" ({output.size(size)}, {lines} lines{mark})" if lines > 1 or mark else ""
+                return f"{facts['name']}{folded}: {text}"
+            case "answer" if facts.get("diff"):
+                return f"{facts['path']} {_changes(facts['diff'])}: {text}"
+            case "reminder" | "thinking":
+                return f"{step.type}: {text}"
+            case "gap":
+                return f"GAP: {text}"
+            case "error" if facts.get("retries"):
+                return f"{text} · tried again {facts['retries']}×: {', '.join(facts['outcomes'])}"
+            case "seam":
+                return f"── {text} ──"
+            case _:
+                return text
+
+    def _asked(self, step: Step) -> str:
+        """What a call asks for, in a few words; empty where its input says it best."""
+        facts = step.facts
+        path = str(facts.get("path", "")).removeprefix(self._cwd)
+        files = facts.get("files", ())
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        match facts.get("action"):
+            case "edit" | "write" | "delete":
+                return f"{path}{more} {_changes(str(facts.get('diff', '')))}".rstrip()
+            case "read":
+                return f"{path}{more}{_others(step, path)}"
+            case "todo":
+                return " · ".join(str(facts.get("said", "")).split("\n"))
+        table = _table(step.text)
+        if table is None:
+            return ""
+        if facts.get("action") == "spawn":
+            prompt = next((table[k] for k in ("prompt", "message", "objective") if isinstance(table.get(k), str)), "")
+            return " ".join(f"{path}: {prompt}".removeprefix(": ").split())
+        telling = next((table[name] for name in _TELLING if isinstance(table.get(name), str)), "")
+        return " ".join(str(telling).split())
+
+    @staticmethod
+    def _took(step: Step) -> str:
+        facts, usage = step.facts, step.facts.get("usage") or {}
+        parts = [f"{usage.get('input', 0)}→{usage.get('output', 0)} tok"] if usage else []
+        # A command says it itself, at its beginning.
+        if facts.get("duration_us") is not None and step.type != "command":
+            parts.append(output.duration(facts["duration_us"] * 1000))
+        return " ".join(parts)
+
+
+def label(thread: Thread) -> str:
+    """A thread's name for people."""
+    name = thread.path or (thread.id if len(thread.id) <= 20 else f"{thread.id[:8]}…{thread.id[-6:]}")
+    return name if name == thread.kind else f"{thread.kind} {name}".replace("other ", "")
+
+
+def ending(facts: Mapping[str, Any]) -> str:
+    """How a command ended: `exit 0, 1.5s`."""
+    if facts["signal"]:
+        said = f"signal {facts['signal']}"
+    else:
+        said = "not seen to end" if facts["exit"] is None else f"exit {facts['exit']}"
+    return said if facts["duration_us"] is None else f"{said}, {output.duration(facts['duration_us'] * 1000)}"
+
+
+def _doubt(step: Step, form: str) -> str:
+    verdict = step.facts.get("verdict", "matched")
+    return "" if verdict == "matched" else form.format(verdict.replace("-", " ").upper())
+
+
+def _changes(diff: str) -> str:
+    lines = diff.split("\n")
+    plus, minus = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+    return f"+{plus} −{minus}"
+
+
+def _others(step: Step, path: str) -> str:
+    """What else a reading call says, such as a range of lines."""
+    table = _table(step.text) or {}
+    said = [f"{key} {value}" for key, value in table.items() if isinstance(value, int) and not isinstance(value, bool)]
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _table(text: str) -> dict[str, Any] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -383,4 +383,6 @@ def _gap(digest: Digest, record: Record) -> list[_Item]:
 
 
 def _note(digest: Digest, record: Record) -> list[_Item]:
+    if record.body.get("decision") == "allowed":
+        return []  # the commands say who allowed them; each call would have such a line
     return [_Item("note", str(record.body.get("text", "")))]

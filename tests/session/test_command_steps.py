@@ -107,3 +107,12 @@ def test_forgetting_a_result_takes_the_output_that_says_the_same() -> None:
     (step,) = (step for step in shown(session) if step.type == "tool.result")
     carry_out(archive, forget_steps(archive, session.session, step.number, step.number))
     assert SECRET.encode() not in held(archive)
+
+
+def test_only_a_refusal_is_a_step_of_its_own() -> None:
+    session = Session()
+    use = session.ask("ls")
+    session.decide(use, "allowed", "config")
+    session.decide(use, "denied", "user_reject")
+    session.close()
+    assert [step.text for step in shown(session) if step.type == "note"] == ["denied by user_reject"]

@@ -14,7 +14,7 @@ from tapes_cli import output
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
 _KEY_LEAST = 24
-_BAR_LEAST, _BAR_MOST = 12, 60
+_BAR_LEAST, _BAR_MOST = 8, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +62,24 @@ def cost(total: Sum) -> str:
     return money(total.cost) + ("+" if total.unpriced else "")
 
 
+def lost(total: Sum) -> str:
+    """What failed calls took: dollars where they have a price, else tokens."""
+    return money(total.lost_cost) if total.lost_cost else _count(total.lost.total)
+
+
 COLUMNS = (
     Column("sessions", lambda s: str(s.sessions), 6),
     Column("calls", lambda s: str(s.calls), 10),
     Column("input", lambda s: _count(s.tokens.input), 11),
     Column("cache read", lambda s: _count(s.tokens.cache_read), 8),
     Column("write 5m", lambda s: _count(s.tokens.cache_write_5m), 5),
-    Column("write 1h", lambda s: _count(s.tokens.cache_write_1h), 4),
+    Column("write 1h", lambda s: _count(s.tokens.cache_write_1h), 5),
     Column("output", lambda s: _count(s.tokens.output), 11),
     Column("reasoning", lambda s: _count(s.tokens.reasoning), 3),
     Column("cost", cost, 12),
     Column("errors", lambda s: _share(s.failed, s.ended), 9),
     Column("retried", lambda s: str(s.retried or "-"), 1),
+    Column("lost", lost, 4),
     Column("tools", lambda s: _failures(s.tool_failures, s.tool_uses), 3),
     Column("commands", lambda s: _failures(s.commands_failed, s.commands), 2),
     Column("TTFT p50/p95", lambda s: _percentiles(s.ttft), 7),
@@ -114,9 +120,13 @@ def table(stats: Stats, by: str) -> Iterator[str]:
     cells = {c.head: [c.cell(total) for _, total in rows] for c in columns}
     columns = [c for c in columns if any(cell != "-" for cell in cells[c.head])] or columns[:1]
     widths = {c.head: max(map(output.cell_width, [c.head, *cells[c.head]])) for c in columns}
-    least = min(_KEY_LEAST, max((output.cell_width(key) for key, _ in rows), default=0))
-    while len(columns) > 1 and least + sum(2 + widths[c.head] for c in columns) > wide:
-        columns.remove(min(columns, key=lambda c: c.keep))
+    least = min(_KEY_LEAST, max(8, len(by), *(output.cell_width(key) for key, _ in rows)))
+    room = wide - least
+    for column in sorted(columns, key=lambda c: c.keep, reverse=True):
+        if widths[column.head] + 2 <= room:
+            room -= widths[column.head] + 2
+        else:
+            columns.remove(column)
     shown = [[key, *(cells[c.head][n].rjust(widths[c.head]) for c in columns)] for n, (key, _) in enumerate(rows)]
     head = [by, *(c.head.rjust(widths[c.head]) for c in columns)]
     yield from output.table(shown, head, stretch=0)
@@ -134,7 +144,7 @@ def chart(stats: Stats, by: str) -> Iterator[str]:
         for _, total in rows
     ]
     beside = max(map(output.cell_width, said), default=0) + 2
-    of_keys = min(max(map(output.cell_width, labels), default=0), max(_KEY_LEAST, output.width() // 3))
+    of_keys = min(max(map(output.cell_width, labels), default=0), max(8, output.width() - beside - 2 - _BAR_LEAST))
     room = max(_BAR_LEAST, min(_BAR_MOST, output.width() - of_keys - beside - 2))
     yield f"{'calls' if by == 'tool' else 'tokens'} by {by}"
     for label, (_, total), text in zip(labels, rows, said, strict=True):
@@ -157,7 +167,7 @@ def top(stats: Stats) -> Iterator[str]:
         head = ("hash", "session", "started", "took", "TTFT", "tok/s", "tokens", "cost", "model")
         rows = [_best(one) for one in found]
         keep = list(range(len(head)))
-        for drop in (5, 1, 4, 2):  # the least of them first, until the rest has room
+        for drop in (5, 1, 4, 2, 6):  # the least of them first, until the rest has room
             if sum(2 + max(output.cell_width(row[i]) for row in [head, *rows]) for i in keep) - 2 <= output.width():
                 break
             keep.remove(drop)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from tapes.archive.base import Archive
 from tapes.archive.summary import Summary
@@ -148,6 +149,16 @@ class Best:
     one: Priced
 
 
+_QUARTER_NS = 900 * 10**9
+"""No zone's day begins within a quarter of an hour."""
+
+
+@lru_cache(maxsize=4096)
+def _day(quarter: int) -> str:
+    """This machine's date."""
+    return datetime.fromtimestamp(quarter * 900).strftime("%Y-%m-%d")
+
+
 class Stats:
     """Sums that sessions are added to, each once."""
 
@@ -180,13 +191,15 @@ class Stats:
 
     def add(self, session: Digest, about: Summary, found: Facts) -> None:
         wanted = self._wanted
-        touched: dict[str, Sum] = {}
+        touched: dict[str | None, tuple[Sum, ...]] = {}
 
-        def sums(wall_ns: int, model: str | None, tool: str | None) -> Iterator[Sum]:
+        def sums(wall_ns: int, model: str | None, tool: str | None) -> tuple[Sum, ...]:
             key = self._key(session, about, wall_ns, model, tool)
-            if key is not None:
-                yield touched.setdefault(key, self.groups.setdefault(key, Sum()))
-            yield touched.setdefault("\0", self.total)
+            if key not in touched:
+                if key is not None and key not in self.groups:
+                    self.groups[key] = Sum()
+                touched[key] = (self.total,) if key is None else (self.groups[key], self.total)
+            return touched[key]
 
         for one in found.calls:
             call = one.call
@@ -204,14 +217,16 @@ class Stats:
             if wanted.time(wall_ns) and not wanted.model:  # a command is no model's
                 for to in sums(wall_ns, None, None):
                     to.add_command(failed)
-        for to in touched.values():
-            to.sessions += 1
+        for key in touched:
+            if key is not None:
+                self.groups[key].sessions += 1
+        self.total.sessions += bool(touched)
 
     def _key(self, session: Digest, about: Summary, wall_ns: int, model: str | None, tool: str | None) -> str | None:
         """None: it belongs to none of these groups."""
         match self._by:
             case "day":
-                return datetime.fromtimestamp(wall_ns / 1e9).astimezone().strftime("%Y-%m-%d")
+                return _day(wall_ns // _QUARTER_NS)
             case "agent":
                 return about.agent
             case "model":

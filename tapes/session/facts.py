@@ -67,15 +67,18 @@ class Facts:
 def facts(archive: Archive, session: Digest) -> Facts:
     """Read from the records. NotFound for an unknown session, Damaged where a record itself is."""
     records = list(archive.session_records(session))
-    found = [
-        Priced(
-            replace(call, thread=""),
-            prices.price(call.tokens, call.model, call.url, call.wall_ns) if call.tokens else None,
-        )
-        for call in calls_of(archive, records, threads=False)
-    ]
+    found = [_priced(replace(call, thread="")) for call in calls_of(archive, records, threads=False)]
     models = {d: one.call.model for one in found for d in (one.call.hash, one.call.end) if d}
     return Facts(tuple(found), tuple(_tools(records, models)), tuple(_commands(records)))
+
+
+def _priced(call: Call) -> Priced:
+    return Priced(call, prices.price(call.tokens, call.model, call.url, call.wall_ns) if call.tokens else None)
+
+
+def _priced_anew(found: Facts) -> Facts:
+    """By the lists that are installed now."""
+    return replace(found, calls=tuple(_priced(one.call) for one in found.calls))
 
 
 def _tools(records: list[tuple[Digest, Record]], models: dict[Digest, str]) -> Iterator[ToolUse]:
@@ -128,20 +131,22 @@ class FactsFile:
     def of(self, archive: Archive, session: Digest) -> Facts:
         """The session's facts. Raises as `facts` does."""
         head = archive.head(session)
-        key = f"{head[0].hex() if head else ''} {prices.version()}"
-        kept = self._kept(session, key)
-        if kept is not None:
-            return kept
-        found = facts(archive, session)
-        self._keep(session, key, found)
+        last, lists = head[0].hex() if head else "", prices.version()
+        kept = self._kept(session, last)
+        if kept is not None and kept[0] == lists:
+            return kept[1]
+        found = facts(archive, session) if kept is None else _priced_anew(kept[1])
+        self._keep(session, f"{last} {lists}", found)
         return found
 
-    def _kept(self, session: Digest, key: str) -> Facts | None:
+    def _kept(self, session: Digest, last: str) -> tuple[str, Facts] | None:
+        """By which price lists, and the facts; None where there are none up to this record."""
         if self._rows is None:
             return None
         try:
             row = self._rows.execute("SELECT key, data FROM facts WHERE session = ?", (session.hex(),)).fetchone()
-            return _unpacked(json.loads(row[1])) if row and row[0] == key else None
+            record, _, lists = row[0].partition(" ") if row else ("", "", "")
+            return (lists, _unpacked(json.loads(row[1]))) if row and record == last else None
         except (sqlite3.Error, ValueError, TypeError, ArithmeticError):
             return None
 

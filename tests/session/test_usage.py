@@ -233,13 +233,18 @@ def test_facts_are_read_once_and_again_once_the_session_has_another_record(
     assert (tmp_path / "cache" / FILE).stat().st_mode & 0o777 == 0o600
 
 
-def test_other_price_lists_are_other_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_price_lists_are_other_costs_and_no_other_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen, archive = reading(monkeypatch), Counted()
-    for lists in ("", "1.0", "1.1", "1.1"):
+    costs = []
+    for lists, cost in (("1.0", 1), ("1.1", 2), ("1.1", 3), ("", None)):
         monkeypatch.setattr(prices, "version", lambda lists=lists: lists)
+        monkeypatch.setattr(prices, "price", lambda *_, cost=cost: cost and Decimal(cost))
         with FactsFile(tmp_path) as kept:
-            kept.of(archive, ZERO)
-    assert len(seen) == 3
+            costs.append(kept.of(archive, ZERO).calls[0].cost)
+    assert costs == [FACTS.calls[0].cost, Decimal(2), Decimal(2), None]
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"no database at all" * 300, b"SQLite format 3\0" + b"\xff" * 5000])

@@ -65,6 +65,8 @@ def fill(archive: LmdbArchive, count: int) -> None:
         if n % SESSION == 0:
             session = opening(n // SESSION)
             batch.drafts.append(session)
+        elif n % SESSION == SESSION - 1 and n + SESSION < count:  # the last one is being recorded
+            batch.drafts.append(Draft("session.close", {"status": 0, "signal": None}, session))
         else:
             batch.drafts.append(Draft("note", {"kind": "note", "text": text}, session, wall_ns=session.wall_ns + n))
         if len(batch.drafts) >= 5000:
@@ -82,7 +84,7 @@ def fill_bare(index: Index, count: int) -> None:
             key = n + 1 << 20
             if n % SESSION == 0:
                 hash_ = (n + 1).to_bytes(32)
-                db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, '')", (n, hash_, n, n, key, key))
+                db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, '', 500)", (n, hash_, n, n, key, key))
             row = (key, n - n % SESSION, (n + 1).to_bytes(32), n, "k1 k2", text)
             db.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", row)
             db.execute("INSERT INTO fts (rowid, text, facts) VALUES (?, ?, 'k1 k2')", (key, text))

@@ -183,4 +183,7 @@ def packed(text: str) -> str | bytes:
 
 
 def unpacked(text: str | bytes) -> str:
-    return text if isinstance(text, str) else zlib.decompress(text).decode("utf-8", "surrogatepass")
+    try:
+        return text if isinstance(text, str) else zlib.decompress(text).decode("utf-8", "surrogatepass")
+    except (zlib.error, ValueError, TypeError) as error:
+        raise sqlite3.DatabaseError(f"malformed text: {error}") from error

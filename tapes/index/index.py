@@ -47,13 +47,19 @@ class Index:
 
     def catch_up(self, progress: Progress | None = None) -> None:
         """Index what the log has and the index has not. A damaged index, or one of another archive, is made anew."""
+        self.answer(lambda: None, progress)
+
+    def answer[T](self, ask: Callable[[], T], progress: Progress | None = None) -> T:
+        """What is asked of the index, once it is up to date. Where it is damaged it is made anew, and asked again."""
         try:
             self._catch_up(progress)
+            return ask()
         except sqlite3.DatabaseError as error:
             if not broken(error):
-                raise ArchiveError(f"the search index {self.file.path} can not be written: {error}") from error
-            self.begin_anew()
-            self._catch_up(progress)
+                raise ArchiveError(f"the search index {self.file.path} can not be used: {error}") from error
+        self.begin_anew()
+        self._catch_up(progress)
+        return ask()
 
     def begin_anew(self) -> None:
         self.file.begin_anew()

@@ -52,8 +52,7 @@ def command(
     asked = asked_for(query, regex, substring, rank=rank, by_session=by_session, limit=limit)
     with open_archive() as archive, Index(index_path(), archive) as index:
         behind = archive.last() - index.file.upto()
-        index.catch_up(_progress if behind > PATIENCE else None)
-        found = search(index, asked)
+        found = index.answer(lambda: search(index, asked), _progress if behind > PATIENCE else None)
         names = {session: name for name, session in archive.names().items()}
         unread = index.db.execute("SELECT count(*) FROM unread").fetchone()[0]
     if as_json:

@@ -85,8 +85,8 @@ def fill_bare(index: Index, count: int) -> None:
             if n % SESSION == 0:
                 hash_ = (n + 1).to_bytes(32)
                 db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, '', 500)", (n, hash_, n, n, key, key))
-            row = (key, n - n % SESSION, (n + 1).to_bytes(32), n, "k1 k2", text)
-            db.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", row)
+            row = (key, n - n % SESSION, (n + 1).to_bytes(32), n, "k1 k2", text, n)
+            db.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             db.execute("INSERT INTO fts (rowid, text, facts) VALUES (?, ?, 'k1 k2')", (key, text))
             if n % 2000 == 1999:
                 db.execute("COMMIT")

@@ -45,7 +45,7 @@ CREATE TABLE sessions (
     redactions TEXT NOT NULL DEFAULT '', settled INTEGER NOT NULL DEFAULT -1
 );
 CREATE TABLE items (
-    id INTEGER PRIMARY KEY, session INTEGER, hash BLOB, wall_ns INTEGER, facts TEXT, text
+    id INTEGER PRIMARY KEY, session INTEGER, hash BLOB, wall_ns INTEGER, facts TEXT, text, step INTEGER
 );
 CREATE VIRTUAL TABLE fts USING fts5 (text, facts, content='', tokenize='unicode61');
 CREATE TABLE parts (start BLOB, pos INTEGER, kind TEXT, bytes INTEGER, PRIMARY KEY (start, pos)) WITHOUT ROWID;

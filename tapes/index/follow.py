@@ -21,7 +21,7 @@ from contextlib import suppress
 from tapes.archive.base import Archive
 from tapes.archive.redaction import covers
 from tapes.errors import Damaged, NotFound, Withheld
-from tapes.index.file import ITEM_BITS, IndexFile, Numbers, keep_numbers, packed, unpacked
+from tapes.index.file import ITEM_BITS, IndexFile, packed, unpacked
 from tapes.index.settled import Settled, is_over, settled
 from tapes.index.texts import OUTPUT, Fact, Item, Texts, unique
 from tapes.index.words import kept
@@ -201,7 +201,8 @@ class Follower:
             text = kept(item.text)
             key = pos << ITEM_BITS | item.number
             db.execute(
-                "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?)", (key, number, digest, wall_ns, marks, packed(text))
+                "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (key, number, digest, wall_ns, marks, packed(text), item.step),
             )
             db.execute("INSERT INTO fts (rowid, text, facts) VALUES (?, ?, ?)", (key, text, marks))
 
@@ -300,22 +301,23 @@ class Follower:
     def _settle(self, db: sqlite3.Connection, session: Digest, number: int) -> None:
         """Index a session that is over from its timeline, in place of what was read of its records one by one. Where a
         record is damaged, those stay."""
-        numbers: Numbers = {}
         found: list[Settled] = []
         try:
             records = list(self.archive.session_records(session))
             places = [self.archive.position(digest) for digest, record in records if record.type == "redaction"]
             self._note_redactions(db, number, places)
             hidden = frozenset(digest for digest, record in records if self._hidden(number, record))
-            found += settled(self._texts, session, hidden, numbers)
+            self._texts.veil.read = {session: records}
+            found += settled(self._texts, session, hidden)
         except UNREADABLE:
             return
+        finally:
+            self._texts.veil.read = {}
         self._clear(db, number)
         for row in found:
             self._add(db, self.archive.position(row.record), session, number, row.record, row.wall_ns, row.items)
         self._settled[number] = records[-1][1].seq
         db.execute("UPDATE sessions SET settled = ? WHERE id = ?", (records[-1][1].seq, number))
-        keep_numbers(db, session, records[-1][1].seq, numbers)
 
     def _clear(self, db: sqlite3.Connection, number: int) -> list[tuple[int, str, str]]:
         """Remove all of a session; what it was."""

@@ -13,7 +13,6 @@ from typing import cast
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound
-from tapes.index.file import Numbers
 from tapes.index.texts import OUTPUT, Fact, Item, Texts, model_of, paths
 from tapes.index.words import plain
 from tapes.record.digest import Digest
@@ -46,13 +45,12 @@ def is_over(archive: Archive, session: Digest) -> bool:
     )
 
 
-def settled(texts: Texts, session: Digest, hidden: frozenset[Digest], numbers: Numbers) -> Iterator[Settled]:
-    """The session's steps as items, but for those of `hidden` records; tells all steps' numbers. Raises Damaged and
-    NotFound where a record itself can not be read."""
+def settled(texts: Texts, session: Digest, hidden: frozenset[Digest]) -> Iterator[Settled]:
+    """The session's steps as items, but for those of `hidden` records. Raises Damaged and NotFound where a record
+    itself can not be read."""
     found = view(cast(Archive, texts.veil), session)
     reading = _Reading(texts, found)
     for step in found.steps:
-        numbers.setdefault(step.hash.hex(), []).append((step.number, step.type))
         if step.hash not in hidden:
             yield Settled(step.hash, step.wall_ns, list(reading.items(step)))
 
@@ -91,17 +89,17 @@ class _Reading:
                 return
             case _:
                 facts += tuple(("path", path) for path in paths_of(step))
-        yield Item(step.item, step.type, text, facts)
+        yield Item(step.item, step.type, text, facts, step.number)
 
     def _command(self, step: Step, command: Command, facts: tuple[Fact, ...]) -> Iterator[Item]:
         assert command.ran is not None
         facts += tuple(self._texts.of_command(command.ran))
         tool = self._uses.get(str(step.facts.get("tool") or ""))
         facts += (("tool", tool),) if tool else ()
-        yield Item(step.item, "command", step.text, facts)
+        yield Item(step.item, "command", step.text, facts, step.number)
         output = self._texts.output(_bounded(command.ran))
         if output:
-            yield Item(step.item + 1, "output", output, facts)
+            yield Item(step.item + 1, "output", output, facts, step.number)
 
 
 def paths_of(step: Step) -> Iterator[str]:

@@ -46,6 +46,8 @@ class Item:
     type: str
     text: str
     facts: tuple[Fact, ...] = ()
+    step: int | None = None
+    """Its number in the timeline, where that has been read."""
 
 
 class Veil:
@@ -55,6 +57,11 @@ class Veil:
         self._archive = archive
         self.hidden: Mapping[Digest, Digest] = {}
         """By body, the record that withholds it."""
+        self.read: dict[Digest, list[tuple[Digest, Record]]] = {}
+        """Records of a session that have just been read, and need not be checked again."""
+
+    def session_records(self, session: Digest) -> Iterator[tuple[Digest, Record]]:
+        return iter(self.read[session]) if session in self.read else self._archive.session_records(session)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._archive, name)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass, field, replace
 
 from tapes.archive.refs import resolve
 from tapes.errors import Damaged, NotFound, UsageError
@@ -182,10 +181,13 @@ def _finder(asked: Search) -> Finder:
 
 def _hit(index: Index, key: int, count: int, finder: Finder) -> Hit:
     db = index.db
-    record, wall_ns, marks, stored, session = db.execute(
-        "SELECT i.hash, wall_ns, facts, text, s.hash FROM items i JOIN sessions s ON s.id = i.session WHERE i.id = ?",
+    record, wall_ns, marks, stored, step, session, settled = db.execute(
+        "SELECT i.hash, wall_ns, facts, text, step, s.hash, s.settled FROM items i"
+        " JOIN sessions s ON s.id = i.session WHERE i.id = ?",
         (key,),
     ).fetchone()
+    head = index.archive.head(Digest(session))
+    step = step if head is not None and head[1] == settled else None  # else it may have moved on
     facts: dict[str, list[str]] = {}
     for mark in marks.split():
         kind, value = db.execute("SELECT kind, value FROM words WHERE id = ?", (int(mark[1:]),)).fetchone()
@@ -193,21 +195,18 @@ def _hit(index: Index, key: int, count: int, finder: Finder) -> Hit:
     text = unpacked(stored)
     number = key & (1 << ITEM_BITS) - 1
     return Hit(
-        Digest(session), Digest(record), number, facts["type"][0], None, wall_ns, text, facts, finder(text), count
+        Digest(session), Digest(record), number, facts["type"][0], step, wall_ns, text, facts, finder(text), count
     )
 
 
 def _numbered(index: Index, hits: list[Hit]) -> list[Hit]:
-    from dataclasses import replace
-
-    found: dict[int, Hit] = {}
-    for session, group in groupby(
-        sorted(enumerate(hits), key=lambda each: each[1].session), lambda each: each[1].session
-    ):
-        numbers = step_numbers(index, session)
-        for place, hit in group:
-            found[place] = replace(hit, step=_step(numbers.get(hit.record.hex(), ()), hit))
-    return [found[place] for place in sorted(found)]
+    """The hits, with the numbers of those whose sessions are not indexed from their timeline."""
+    unknown = {hit.session for hit in hits if hit.step is None}
+    numbers = {session: step_numbers(index, session) for session in unknown}
+    return [
+        hit if hit.step is not None else replace(hit, step=_step(numbers[hit.session].get(hit.record.hex(), ()), hit))
+        for hit in hits
+    ]
 
 
 def _step(steps: Sequence[tuple[int, str]], hit: Hit) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from tapes.wire.turns import Json
 
@@ -18,7 +19,7 @@ _ESCAPES = re.compile(
     r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])"
     r"|\x9b[0-?]*[ -/]*[@-~]"
 )
-_CONTROLS = {code: " " for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if chr(code) not in "\n\t"}
+_CONTROLS = {code: " " for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if chr(code) not in "\n\r\t"}
 _DATA_URI = re.compile(r"(data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,)[\w+/=-]+")
 _RUN = re.compile(r"[\w+/-]{60,}={0,2}(?:\r?\n[\w+/-]{20,}={0,2}(?![^\r\n]))*", re.ASCII)
 _LINE = re.compile(r"[^\W_]{24,}", re.ASCII)
@@ -46,12 +47,16 @@ def _without(run: re.Match[str]) -> str:
 
 
 def looks_encoded(text: str) -> bool:
-    """Is this base64, and no long path, name or hexadecimal number? It mixes both cases and digits within stretches
-    that no person would have written without a break."""
-    return any(
-        any(map(str.isdigit, part)) and not part.isupper() and not part.islower()
-        for part in _LINE.findall(text.replace("+", ""))
-    )
+    """Is this base64, and no long path, name or hexadecimal number? In a long stretch without a break it goes from
+    one of small letters, capitals and digits to another at every second character or so; no name does."""
+    return any(_changes(part) * 3 >= len(part) for part in _LINE.findall(text.replace("+", "")))
+
+
+def _changes(part: str) -> int:
+    kinds = [(char.isdigit(), char.isupper()) for char in part]
+    if len(set(kinds)) < 3:
+        return 0
+    return sum(one != other for one, other in pairwise(kinds))
 
 
 def plain(text: str) -> str:

@@ -37,7 +37,6 @@ _TOKEN = re.compile(
     r"""\s*(?:
       (?P<open>-?\() | (?P<close>\))
     | (?P<minus>-)? (?:(?P<field>[A-Za-z]+):)? (?: "(?P<quoted>[^"]*)"(?P<star>\*)? | (?P<bare>[^\s()"]+) )
-    | (?P<field_alone>-?[A-Za-z]+:)(?=\s|$)
     | (?P<wrong>\S)
     )""",
     re.VERBOSE,
@@ -123,9 +122,9 @@ class _Parser:
         self._at += 1
         if token["open"]:
             return self._group(negative=token["open"].startswith("-"))
-        if token["wrong"] or token["field_alone"]:
-            what = token["wrong"] or token["field_alone"]
-            raise UsageError(f"{what!r} can not be searched for", hint=f"as it stands: --substring '{what}'")
+        if token["wrong"]:
+            what = token["wrong"]
+            raise UsageError(f"{what} stands there alone", hint=f"to search for it: --substring '{what}'")
         found = _leaf(token)
         return Not(found) if token["minus"] else found
 
@@ -162,4 +161,6 @@ def _leaf(token: re.Match[str]) -> Node:
     if token["quoted"] is not None:
         return Words(token["quoted"], bool(token["star"]))
     bare = token["bare"]
+    if bare[-1] == ":" and bare[:-1].lower() in FIELDS:
+        raise UsageError(f"{bare} has no value", hint=f'as a word: "{bare}"')
     return Words(bare.rstrip("*") or bare, bare.endswith("*"))

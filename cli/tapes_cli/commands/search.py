@@ -127,19 +127,21 @@ def _remarks(found: Found, unread: int, by_session: bool, limit: int) -> None:
 # -- rows
 
 
-def ref(hit: Hit, names: dict[Any, str]) -> str:
-    """What `tapes show` takes for the step."""
-    session = names.get(hit.session) or hit.session.short()
+def ref(hit: Hit, names: dict[Any, str], longest: int = 64) -> str:
+    """What `tapes show` takes for the step; the session by its name, where that is not longer than so many columns."""
+    session = names.get(hit.session, "")
+    session = session if 0 < output.cell_width(session) <= longest else hit.session.short()
     return session if hit.step is None else f"{session}:{hit.step}"
 
 
 def lines(hits: list[Hit], names: dict[Any, str], by_session: bool) -> list[str]:
-    wide = output.width() >= 110
+    columns = output.width()
+    time = slice(None) if columns >= 110 else slice(5, 16)
     cells = [
         (
-            output.harmless(ref(hit, names)),
+            output.harmless(ref(hit, names, columns // 4)),
             hit.record.short(8),
-            output.wall(hit.wall_ns)[0 if wide else 5 : None if wide else 16],
+            *((output.wall(hit.wall_ns)[time],) if columns >= 72 else ()),
             hit.type,
             *((str(hit.of_session),) if by_session else ()),
         )
@@ -149,7 +151,7 @@ def lines(hits: list[Hit], names: dict[Any, str], by_session: bool) -> list[str]
     rows = []
     for hit, row in zip(hits, cells, strict=True):
         head = "  ".join(output.pad(cell, width) for cell, width in zip(row, widths, strict=True))
-        rows.append(f"{head}  {marked(hit, max(20, output.width() - output.cell_width(head) - 2))}".rstrip())
+        rows.append(f"{head}  {marked(hit, max(8, columns - output.cell_width(head) - 2))}".rstrip())
     return rows
 
 

@@ -89,10 +89,19 @@ class Histories:
             self._remember(leaves, ends, found, history.marks)
         return history
 
-    def _remember(self, leaves: Sequence[Link], ends: Sequence[int], found: Places, marks: tuple[bytes, ...]) -> None:
+    def _remember(
+        self,
+        leaves: Sequence[Link],
+        ends: Sequence[int],
+        found: Places,
+        marks: tuple[bytes, ...],
+        instead: _Known | None = None,
+    ) -> None:
         order = [leaf.digest for leaf in leaves]
         by_digest = {digest: n for n, digest in reversed(list(enumerate(order)))}
-        self._known = [_Known(by_digest, order, ends, found, marks), *self._known[: REMEMBERED - 1]]
+        # The one that it goes on from is of no more use.
+        others = [known for known in self._known if known is not instead]
+        self._known = [_Known(by_digest, order, ends, found, marks), *others[: REMEMBERED - 1]]
 
     def _short(self, leaves: Sequence[Link], ends: Sequence[int], dialect: Dialect) -> History | None:
         best: tuple[int, int, int, _Known] | None = None
@@ -100,6 +109,8 @@ class Histories:
             run = _run(leaves, ends, known)
             if run is not None and (best is None or run[1] - run[0] > best[1] - best[0]):
                 best = (*run, known)
+                if (run[1] - run[0]) * 10 > ends[-1] * 9:
+                    break  # no other has much more
         if best is None:
             return None
         start, end, shift, known = best
@@ -125,7 +136,7 @@ class Histories:
             return (*offsets[:head], *(at + shift for at in old[first:last]), *(at + moved for at in offsets[head:]))
 
         whole = Places(all_of(found.starts, known.places.starts), all_of(found.ends, known.places.ends))
-        self._remember(leaves, ends, whole, history.marks)
+        self._remember(leaves, ends, whole, history.marks, instead=known)
         return history
 
     def _bytes(self, leaves: Sequence[Link], ends: Sequence[int], start: int, stop: int) -> bytes:

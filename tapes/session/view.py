@@ -22,7 +22,6 @@ from tapes.record.tomb import WITHHELD
 from tapes.session.calls import Calls
 from tapes.session.commands import Command
 from tapes.session.exchanges import FAILED, Exchange, gather
-from tapes.session.joining import joins
 from tapes.session.placing import passed_on, placed
 from tapes.session.threads import Place, Thread, Threads
 from tapes.session.usage import counts
@@ -155,7 +154,11 @@ def in_order(records: list[tuple[Digest, Record]]) -> Iterator[tuple[Digest, Rec
     written once that one is safe, and by then the next exchange may have begun), a command behind the call that it is
     joined to, else behind the command in which it ran."""
     behind: dict[Digest, list[tuple[Digest, Record]]] = {digest: [] for digest, _ in records}
-    joined = joins(records)
+    joined = {}
+    if any(record.type == "join" for _, record in records):
+        from tapes.session.joining import joins  # and all shells, which other sessions need not wait for
+
+        joined = joins(records)
     told = []
     for digest, record in records:
         kind = record.body["type"] if record.type == WITHHELD else record.type

@@ -54,7 +54,7 @@ class Deed:
     path: str = ""
     """Of the file, as the agent gives it; of an agent that is started, its kind where one is named."""
     diff: str = ""
-    """Of an edit: the lines that go and come, in the unified form without line numbers. Of a write: all that is written."""
+    """Of an edit: the lines that go and come, as in a unified diff without line numbers. Of a write: all of it."""
     said: str = ""
     """Of a `todo`: the list, one a line. Of a `spawn`: the prompt."""
 

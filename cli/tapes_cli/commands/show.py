@@ -15,7 +15,6 @@ from tapes.archive.refs import Ref, resolve
 from tapes.archive.summary import Summary
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
-from tapes.session.audit import coverage as coverage_of
 from tapes.session.rows import rows, summary_of
 from tapes.session.threads import MAIN, Thread
 from tapes.session.view import STEP_TYPES, Step, View, view
@@ -165,7 +164,11 @@ def headline(session: Digest, row: Summary, found: View) -> list[str]:
         f"{output.wall(row.started_ns)} · {output.duration(row.ended_ns - row.started_ns)} · {row.command} in {row.cwd}"
     )
     third = coverage(row.exchanges, row.complete, row.partial, row.gaps, row.redactions, row.egress)
-    fourth = [str(coverage_of(found.commands))] if found.commands else []
+    fourth: list[str] = []
+    if found.commands:
+        from tapes.session.audit import coverage as coverage_of  # and the agents' ways, which others need not wait for
+
+        fourth = [str(coverage_of(found.commands))]
     kinds = Counter(thread.kind for thread in found.threads.values())
     beside = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if kind != "main")
     fifth = [f"threads: main, {beside}"] if beside else []

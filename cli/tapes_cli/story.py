@@ -72,7 +72,7 @@ class Story:
             for step in own:
                 for other in [w for w in waiting if w not in done and self._stands_before(w, by_thread, step, own)]:
                     yield from hang(other, depth + 1)
-                yield step, depth
+                yield step, depth + (step.thread in SIDE)
                 for other in [w for w in waiting if w not in done and self._under(w, step)]:
                     yield from hang(other, depth + 1)
             for other in [w for w in waiting if w not in done]:
@@ -80,7 +80,7 @@ class Story:
 
         def hang(name: str, depth: int) -> Iterator[tuple[Step | tuple[Thread, list[Step]], int]]:
             thread = self._threads.get(name)
-            if thread is not None and thread.kind not in SIDE:
+            if thread is not None:
                 yield (thread, by_thread[name]), depth
             yield from tell(name, depth)
 
@@ -90,6 +90,9 @@ class Story:
                 yield from tell(name, 0)
 
     def thread_of(self, step: Step) -> str:
+        """The thread among whose steps it is told. Calls beside a conversation stand each where it was made."""
+        if step.thread in SIDE and step.thread in self._threads:
+            return self._threads[step.thread].parent or MAIN
         return step.thread or MAIN
 
     def _under(self, name: str, step: Step) -> bool:

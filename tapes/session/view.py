@@ -231,7 +231,7 @@ class _Reader:
         place = self._places.get(digest)
         if exchange.retry_of or place is None or place.purpose == "probe":
             return []  # a retry says the same once more; the step it retries has it already
-        items = [seam(place)] if place.seam else []
+        items = [seam(place)] if place.seam and place.seam != "compaction" else []
         for index, message in self._calls.turn(exchange).messages:
             if message.role not in MODEL_ROLES and (place.new is None or index in place.new):
                 items += _said(message, by_agent=place.purpose == "compaction")
@@ -241,8 +241,9 @@ class _Reader:
         exchange = self._calls.exchanges.get(record.parents[0])
         if exchange is None:
             return []
-        items: list[_Item] = []
         place = self._places.get(exchange.hash)
+        # Not with the request: that brings results of what was asked before.
+        items = [seam(place)] if place is not None and place.seam == "compaction" and not exchange.retry_of else []
         if exchange.outcome not in FAILED and place is not None and place.purpose == "probe":
             return []
         reading = self._calls.answer(exchange)

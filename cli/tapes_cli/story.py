@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tapes.record.digest import Digest
 from tapes.session.threads import MAIN, Thread
 from tapes.session.view import Step
 from tapes.wire.purposes import SIDE
@@ -36,6 +37,7 @@ WIDE = 100
 """Columns from which on a line has its record's hash, and what it took."""
 FOLDED = 1000
 """Bytes of a result from which on its hash is given with its size."""
+type Told = Step | tuple[Thread, list[Step]]
 _TELLING = ("command", "cmd", "file_path", "filePath", "path", "pattern", "query", "url", "script", "description")
 
 
@@ -53,7 +55,7 @@ class Story:
         for item, depth in self.told(steps):
             yield self.line(item, depth) if isinstance(item, Step) else self.heading(item, depth)
 
-    def told(self, steps: Sequence[Step]) -> Iterator[tuple[Step | tuple[Thread, list[Step]], int]]:
+    def told(self, steps: Sequence[Step]) -> Iterator[tuple[Told, int]]:
         """Steps, and before those of a thread that hangs under another its heading; each with how deep it hangs."""
         by_thread: dict[str, list[Step]] = {}
         for step in steps:
@@ -66,43 +68,50 @@ class Story:
                 below.setdefault(parent if parent in by_thread and parent != name else MAIN, []).append(name)
         done: set[str] = set()
 
-        def tell(name: str, depth: int) -> Iterator[tuple[Step | tuple[Thread, list[Step]], int]]:
+        def tell(name: str, depth: int) -> Iterator[tuple[Told, int]]:
             done.add(name)
-            own, waiting = by_thread.get(name, []), below.get(name, [])
+            own = by_thread.get(name, [])
+            started, begun = self._hanging(own, below.get(name, []), by_thread)
             for step in own:
-                for other in [w for w in waiting if w not in done and self._stands_before(w, by_thread, step, own)]:
-                    yield from hang(other, depth + 1)
+                while begun and by_thread[begun[0]][0].number < step.number:
+                    yield from hang(begun.pop(0), depth + 1)
                 yield step, depth + (step.thread in SIDE)
-                for other in [w for w in waiting if w not in done and self._under(w, step)]:
+                for other in started.pop(step.hash, ()):
                     yield from hang(other, depth + 1)
-            for other in [w for w in waiting if w not in done]:
+            for other in begun:
                 yield from hang(other, depth + 1)
 
-        def hang(name: str, depth: int) -> Iterator[tuple[Step | tuple[Thread, list[Step]], int]]:
-            thread = self._threads.get(name)
-            if thread is not None:
-                yield (thread, by_thread[name]), depth
+        def hang(name: str, depth: int) -> Iterator[tuple[Told, int]]:
+            if name in done:
+                return
+            if name in self._threads:
+                yield (self._threads[name], by_thread[name]), depth
             yield from tell(name, depth)
 
         yield from tell(MAIN, 0)
         for name in by_thread:  # what hangs under itself, if ever
-            if name not in done:
-                yield from tell(name, 0)
+            yield from hang(name, 0)
+
+    def _hanging(
+        self, own: Sequence[Step], names: Sequence[str], by_thread: Mapping[str, Sequence[Step]]
+    ) -> tuple[dict[Digest, list[str]], list[str]]:
+        """Threads by the step here that has started them; and the others, which stand where they began."""
+        here = {step.hash for step in own}
+        started: dict[Digest, list[str]] = {}
+        begun: list[str] = []
+        for name in names:
+            by = self._threads[name].spawned_by if name in self._threads else None
+            if by is not None and by in here:
+                started.setdefault(by, []).append(name)
+            else:
+                begun.append(name)
+        return started, sorted(begun, key=lambda name: by_thread[name][0].number)
 
     def thread_of(self, step: Step) -> str:
         """The thread among whose steps it is told. Calls beside a conversation stand each where it was made."""
         if step.thread in SIDE and step.thread in self._threads:
             return self._threads[step.thread].parent or MAIN
         return step.thread or MAIN
-
-    def _under(self, name: str, step: Step) -> bool:
-        return name in self._threads and self._threads[name].spawned_by == step.hash
-
-    def _stands_before(self, name: str, by_thread: Mapping[str, list[Step]], step: Step, own: Sequence[Step]) -> bool:
-        """One that no step here has started stands where it began."""
-        thread = self._threads.get(name)
-        started = thread is not None and any(thread.spawned_by == one.hash for one in own)
-        return not started and by_thread[name][0].number < step.number
 
     def heading(self, told: tuple[Thread, list[Step]], depth: int) -> str:
         thread, steps = told

@@ -117,6 +117,6 @@ def _spawns(records: Sequence[tuple[Digest, Record]], calls: Calls) -> Iterator[
             for deed in deeds(record.body["name"], calls.arguments(record)):
                 if deed.action == "spawn":
                     told = answers.get(str(record.body["id"]))
-                    yield Spawn(digest, exchange.thread, deed.said, calls.result(told[1]) if told else "")
+                    yield Spawn(digest, exchange.thread, deed.said, calls.result(told[1]) if told else "", deed.path)
         except UNREADABLE:
             continue  # then its agent stands by itself

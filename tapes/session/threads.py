@@ -60,6 +60,8 @@ class Spawn:
     prompt: str
     result: str = ""
     """What it was answered; empty where it was not (yet)."""
+    name: str = ""
+    """What it calls the agent, if anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ class Threads:
     def hang(self, spawns: Iterable[Spawn]) -> None:
         """Put agents' threads under the calls that started them."""
         free = list(spawns)
-        for rule in (_by_id, _by_path, _by_prompt):
+        for rule in (_by_id, _by_path, self._by_name, _by_prompt):
             for state in self._states.values():
                 thread = state.thread
                 if thread.spawned_by is not None or thread.kind not in ("subagent", "other"):
@@ -210,6 +212,10 @@ class Threads:
                         thread.spawned_by, thread.parent, thread.kind = spawn.use, spawn.thread, "subagent"
                         free.remove(spawn)
                         break
+
+    def _by_name(self, state: _State, spawn: Spawn) -> bool:
+        by = self._states.get(spawn.thread)
+        return by is not None and bool(spawn.name) and state.thread.path == f"{by.thread.path}/{spawn.name}"
 
     def _below(self, name: str) -> set[str]:
         """A thread and all that hang under it."""

@@ -125,7 +125,12 @@ def test_ids_of_the_agents_own_outrank_what_histories_have_in_common() -> None:
 
 def test_a_subagent_hangs_under_the_call_whose_result_names_it() -> None:
     threads = Threads()
-    put(threads, call("a", session="s"), call("look", session="s", thread="a6ef"), call("look", session="s", thread="b7"))
+    put(
+        threads,
+        call("a", session="s"),
+        call("look", session="s", thread="a6ef"),
+        call("look", session="s", thread="b7"),
+    )
     spawns = [Spawn(use(1), MAIN, "look", "done. agentId: b7"), Spawn(use(2), MAIN, "look", "done. agentId: a6ef")]
     threads.hang(spawns)
     assert {t.id: t.spawned_by for t in threads.all.values()} == {MAIN: None, "a6ef": use(2), "b7": use(1)}
@@ -148,7 +153,10 @@ def test_a_nested_subagent_hangs_under_its_own_parent_by_the_name_of_its_task() 
         call("sealed", session="s", thread="t2", parent="t1", path="/root/task/task"),
     )
     threads.hang(
-        [Spawn(use(1), MAIN, "go", '{"task_name":"/root/task"}'), Spawn(use(2), "t1", "go", '{"task_name":"/root/task/task"}')]
+        [
+            Spawn(use(1), MAIN, "go", '{"task_name":"/root/task"}'),
+            Spawn(use(2), "t1", "go", '{"task_name":"/root/task/task"}'),
+        ]
     )
     assert [(t.parent, t.spawned_by) for t in threads.all.values()] == [("", None), (MAIN, use(1)), ("t1", use(2))]
 

@@ -36,12 +36,19 @@ PATCHED = (Deed("write", "new.txt", "+one"), Deed("edit", "old.py", " kept\n-was
         ("write_file", {"file_path": "/a", "content": "x"}, Deed("write", "/a", "+x")),
         (
             "MultiEdit",
-            {"file_path": "/a", "edits": [{"old_string": "x", "new_string": "y"}, {"old_string": "", "new_string": "z"}]},
+            {
+                "file_path": "/a",
+                "edits": [{"old_string": "x", "new_string": "y"}, {"old_string": "", "new_string": "z"}],
+            },
             Deed("edit", "/a", "-x\n+y\n+z"),
         ),
         ("Task", {"prompt": "go", "subagent_type": "explorer"}, Deed("spawn", "explorer", said="go")),
         ("invoke_agent", {"agent_name": "i", "prompt": "go"}, Deed("spawn", "i", said="go")),
-        ("update_plan", {"plan": [{"step": "a", "status": "completed"}, {"step": "b"}]}, Deed("todo", said="[x] a\n[ ] b")),
+        (
+            "update_plan",
+            {"plan": [{"step": "a", "status": "completed"}, {"step": "b"}]},
+            Deed("todo", said="[x] a\n[ ] b"),
+        ),
         ("TaskCreate", {"subject": "a", "description": "long"}, Deed("todo", said="[ ] a")),
     ],
 )
@@ -68,7 +75,9 @@ def test_other_tools_and_odd_inputs_do_nothing_to_files() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["path", "edits", "todos", "input"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["path", "edits", "todos", "input"]), inner)
+    ),
     max_leaves=8,
 )
 

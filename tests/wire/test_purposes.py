@@ -37,7 +37,11 @@ SCORE: Json = {"responseJsonSchema": {"properties": {"complexity_score": {"type"
         (request(generate=False), "", "probe"),
         (request("hello"), "https://h/v1/messages/count_tokens?beta=true", "probe"),
         (request("a", "CRITICAL: Respond with TEXT ONLY. Your task is …", tools=True), "", "compaction"),
-        (request("a", "Your task is to create a detailed summary of the conversation so far", tools=True), "", "compaction"),
+        (
+            request("a", "Your task is to create a detailed summary of the conversation so far", tools=True),
+            "",
+            "compaction",
+        ),
         (request("a"), "https://h/v1/responses/compact", "compaction"),
         (request("a", "Why does it create a state when I commit messages?", tools=True), "", "main"),
     ],
@@ -50,5 +54,7 @@ def test_an_item_asks_for_a_compaction_and_another_stands_for_what_was_compacted
     trigger = Message("", (Unknown({"type": "compaction_trigger"}),))
     assert purpose_of(RequestReading(messages=(Message("user", (Text("a"),)), trigger))) == "compaction"
     assert is_continuation(Message("assistant", (Unknown({"type": "compaction", "encrypted_content": "x"}),)))
-    assert is_continuation(Message("user", (Text("This session is being continued from a previous conversation that …"),)))
+    assert is_continuation(
+        Message("user", (Text("This session is being continued from a previous conversation that …"),))
+    )
     assert not is_continuation(Message("user", (Text("go on"),)))

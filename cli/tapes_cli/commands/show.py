@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -149,11 +150,12 @@ def chosen_thread(threads: dict[str, Thread] | Any, name: str) -> set[str] | Non
 
 def say_raw(steps: Iterable[Step]) -> None:
     """What was said, as it was; on a terminal without what could drive it."""
-    import sys
-
-    shown: Callable[[str], str] = (lambda t: output.harmless(t, lines=True)) if sys.stdout.isatty() else str
+    if sys.stdout.isatty():
+        output.page(output.harmless(step.text, lines=True) for step in steps)
+        return
+    stream = click.get_binary_stream("stdout")
     for step in steps:
-        click.echo(shown(step.text))
+        stream.write(step.text.encode("utf-8", "replace") + b"\n")
 
 
 def headline(session: Digest, row: Summary, found: View) -> list[str]:

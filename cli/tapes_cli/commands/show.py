@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -135,7 +135,7 @@ def body(steps: Sequence[Step], found: View, summary: Summary, wanted: Wanted) -
         yield ""
 
 
-def chosen_thread(threads: dict[str, Thread] | Any, name: str) -> set[str] | None:
+def chosen_thread(threads: Mapping[str, Thread], name: str) -> set[str] | None:
     """Ids of the threads that a name fits; None for all. NotFound where it fits none."""
     if not name:
         return None
@@ -153,9 +153,8 @@ def say_raw(steps: Iterable[Step]) -> None:
     if sys.stdout.isatty():
         output.page(output.harmless(step.text, lines=True) for step in steps)
         return
-    stream = click.get_binary_stream("stdout")
     for step in steps:
-        stream.write(step.text.encode("utf-8", "replace") + b"\n")
+        sys.stdout.buffer.write(step.text.encode("utf-8", "replace") + b"\n")
 
 
 def headline(session: Digest, row: Summary, found: View) -> list[str]:
@@ -207,7 +206,7 @@ def show_step(archive: Archive, ref: Ref, wanted: Wanted) -> None:
         output.page(Page(archive, found, steps, step).lines())
 
 
-def step_object(step: Step, threads: Any) -> dict[str, Any]:
+def step_object(step: Step, threads: Mapping[str, Thread]) -> dict[str, Any]:
     thread = threads.get(step.thread or MAIN)
     return {
         "step": step.number,

@@ -26,8 +26,7 @@ becomes `CommandLost`.
 from __future__ import annotations
 
 import struct
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tapes.wire.command import (
@@ -55,6 +54,9 @@ MORE = 1
 UNCOUNTED = 0xFFFFFFFF
 MAX_REPORT = 8 * 1024 * 1024
 """A report of several frames that is larger is dropped: the kernel allows about 2 MiB of arguments and environment."""
+MOST = 1 << 56
+"""No count and no duration is larger: what is added up of them still fits a record."""
+DAY_NS = 24 * 3600 * 1_000_000_000
 MAX_COMMANDS = 4096
 """Commands whose frames are counted at once; the oldest is forgotten first."""
 
@@ -77,11 +79,11 @@ class _Bad(ValueError):
 class FrameReader:
     """Feed it what came out of the pipe; `finish` when nothing more will come."""
 
-    def __init__(self, nonce: bytes) -> None:
+    def __init__(self, nonce: bytes, now: Callable[[], Moment] = Moment.now) -> None:
         self._nonce = nonce
+        self._now = now
         self._buffer = bytearray()
         self._commands: dict[bytes, _Command] = {}
-        self._wall_offset = time.time_ns() - time.monotonic_ns()
         self.foreign = 0
         """Frames of another run."""
         self.skipped = 0
@@ -132,6 +134,7 @@ class FrameReader:
             self.foreign += 1
             yield self._missed("a report of another run", frames=1)
             return
+        mono_ns = min(mono_ns, self._now().mono_ns)  # a namespace may have a clock of its own, as a forger has
         command = self._command(key)
         if number != UNCOUNTED:
             if command.next is not None and number > command.next:
@@ -171,9 +174,10 @@ class FrameReader:
             yield self._ended(name, data, mono_ns)
         elif kind == b"C":
             (dropped,) = struct.unpack("<Q", data)
-            yield CommandClosed(name, self._moment(mono_ns), dropped)
+            yield CommandClosed(name, self._moment(mono_ns), min(dropped, MOST))
         elif kind == b"L":
             frames, size = struct.unpack("<QQ", data)
+            frames, size = min(frames, MOST), min(size, MOST)
             yield CommandsMissed(self._moment(mono_ns), "the pipe was full for too long", frames, size)
         else:
             raise _Bad
@@ -181,9 +185,7 @@ class FrameReader:
     def _told(self, name: str, kind: bytes, told: list[tuple[int, bytes]], mono_ns: int) -> CommandHappening:
         argv = tuple(value for tag, value in told if tag == 1)
         one = {tag: value for tag, value in told if tag not in (1, 3)}
-        if 5 in one:
-            self._wall_offset = int.from_bytes(_sized(one[5], 8), "little") - mono_ns
-        at = self._moment(mono_ns)
+        at = self._moment(mono_ns, int.from_bytes(_sized(one.get(5, bytes(8)), 8), "little"))
         pid, ppid, pgid = struct.unpack("<QQQ", one.get(4, bytes(24)))
         if kind == b"R":
             return CommandRefined(name, at, argv)
@@ -206,7 +208,8 @@ class FrameReader:
 
     def _ended(self, name: str, data: bytes, mono_ns: int) -> CommandHappening:
         status, signal, duration, user, system, rss, dropped, is_open, wall_ns = ENDED.unpack(data)
-        at = Moment(wall_ns, mono_ns)
+        duration, user, system, rss, dropped = (min(n, MOST) for n in (duration, user, system, rss, dropped))
+        at = self._moment(mono_ns, wall_ns)
         if not is_open:
             self._commands.pop(bytes.fromhex(name), None)
         if status < 0 and signal <= 0:
@@ -225,11 +228,14 @@ class FrameReader:
             is_open == 2,
         )
 
-    def _moment(self, mono_ns: int) -> Moment:
-        return Moment(mono_ns + self._wall_offset, mono_ns)
+    def _moment(self, mono_ns: int, wall_ns: int = 0) -> Moment:
+        """What a report says of the wall clock counts where it can be: that may have been set since, not by a day."""
+        now = self._now()
+        ours = now.wall_ns - now.mono_ns + mono_ns
+        return Moment(wall_ns if abs(wall_ns - ours) < DAY_NS else ours, mono_ns)
 
     def _missed(self, reason: str, frames: int = 0, size: int = 0) -> CommandsMissed:
-        return CommandsMissed(Moment.now(), reason, frames, size)
+        return CommandsMissed(self._now(), reason, frames, size)
 
 
 def _sized(value: bytes, size: int) -> bytes:

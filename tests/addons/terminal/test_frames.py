@@ -23,6 +23,10 @@ NONCE, KEY = b"12345678", bytes(range(16))
 WORDS = st.lists(st.binary(max_size=9000), max_size=4)
 
 
+def reading(nonce: bytes) -> FrameReader:
+    return FrameReader(nonce, lambda: Moment(10**9 + 99, 99))
+
+
 def started(writer: FrameWriter, argv: list[bytes]) -> list[bytes]:
     ids = b"".join(n.to_bytes(8, "little") for n in (7, 6, 5))
     fields = [(1, word) for word in argv]
@@ -52,7 +56,7 @@ def test_any_slices_give_the_same_happenings(argv: list[bytes], output: bytes, s
     frames, told = story(argv, output)
     assert all(len(frame) <= FRAME for frame in frames)
     data = b"".join(frames)
-    reader = FrameReader(NONCE)
+    reader = reading(NONCE)
     found = [h for at in range(0, len(data), size) for h in reader.feed(data[at : at + size])]
     assert found + reader.finish() == told
 
@@ -62,7 +66,7 @@ def test_bytes_that_are_no_frame_cost_no_frame_behind_them(noise: bytes) -> None
     frames, told = story([b"sh"], b"out")
     # What looks like the beginning of a frame may take what follows with it: the agent can write here too.
     noise = noise.replace(b"T", b"t")
-    reader = FrameReader(NONCE)
+    reader = reading(NONCE)
     found = [h for h in reader.feed(noise + b"".join(frames)) if not isinstance(h, CommandsMissed)]
     assert found == told
     assert reader.skipped == len(noise)
@@ -70,7 +74,7 @@ def test_bytes_that_are_no_frame_cost_no_frame_behind_them(noise: bytes) -> None
 
 @given(st.binary(max_size=6000))
 def test_forged_bytes_never_stop_the_reader(noise: bytes) -> None:
-    reader = FrameReader(NONCE)
+    reader = reading(NONCE)
     head = FrameWriter(NONCE, KEY).output(1, "o", b"")[:0]
     reader.feed(b"".join(head) + b"TPS1" + NONCE + KEY + noise)
     reader.feed(b"TPS1" + NONCE + KEY + b"S" + noise)
@@ -79,13 +83,13 @@ def test_forged_bytes_never_stop_the_reader(noise: bytes) -> None:
 
 def test_frames_that_are_missing_are_counted() -> None:
     frames, _ = story([b"sh"], b"out")
-    reader = FrameReader(NONCE)
+    reader = reading(NONCE)
     found = reader.feed(b"".join(frames[:1] + frames[3:]))
     assert [h.frames for h in found if isinstance(h, CommandsMissed)] == [2]
 
 
 def test_frames_of_another_run_are_counted_and_not_read() -> None:
-    reader = FrameReader(b"another1")
+    reader = reading(b"another1")
     found = reader.feed(b"".join(story([b"sh"], b"out")[0]))
     assert all(isinstance(h, CommandsMissed) for h in found)
     assert reader.foreign == len(found) == 7
@@ -93,13 +97,24 @@ def test_frames_of_another_run_are_counted_and_not_read() -> None:
 
 def test_an_end_that_nobody_saw_is_a_loss() -> None:
     lost = CommandLost(KEY.hex(), Moment(5, 6), "its witness saw no end")
-    assert FrameReader(NONCE).feed(FrameWriter(NONCE, KEY).ended(lost)) == [lost]
+    assert reading(NONCE).feed(FrameWriter(NONCE, KEY).ended(lost)) == [lost]
 
 
 def test_a_report_that_was_cut_off_is_told_at_the_end() -> None:
     frames = started(FrameWriter(NONCE, KEY), [b"x" * 9000])
-    reader = FrameReader(NONCE)
+    reader = reading(NONCE)
     assert reader.feed(frames[0] + frames[1][:100]) == []
     [missed] = reader.finish()
     assert isinstance(missed, CommandsMissed)
     assert (missed.frames, missed.bytes) == (1, 100)
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+def test_no_report_is_of_the_future_or_counts_more_than_a_record_holds(number: int, wall_ns: int) -> None:
+    end = CommandEnded(KEY.hex(), Moment(wall_ns, number), 0, None, number, number, number, number, number)
+    writer = FrameWriter(NONCE, KEY)
+    ended, closed = reading(NONCE).feed(writer.ended(end) + writer.closed(number, number))
+    assert isinstance(ended, CommandEnded) and isinstance(closed, CommandClosed)
+    for told in (ended, closed):
+        assert told.at.mono_ns <= 99 and told.dropped < 2**60 and 0 <= told.at.wall_ns < 2 * 24 * 3600 * 10**9
+    assert max(ended.duration_ns, ended.utime_us, ended.stime_us, ended.maxrss_kib) < 2**60

@@ -232,7 +232,7 @@ class FrameReader:
         """What a report says of the wall clock counts where it can be: that may have been set since, not by a day."""
         now = self._now()
         ours = now.wall_ns - now.mono_ns + mono_ns
-        return Moment(wall_ns if abs(wall_ns - ours) < DAY_NS else ours, mono_ns)
+        return Moment(wall_ns if wall_ns and abs(wall_ns - ours) < DAY_NS else ours, mono_ns)
 
     def _missed(self, reason: str, frames: int = 0, size: int = 0) -> CommandsMissed:
         return CommandsMissed(self._now(), reason, frames, size)

@@ -33,11 +33,15 @@ from tapes.wire.command import (
 from tapes.wire.exchange import Moment
 from tapes.wire.redact import secret_variables
 from tapes.wire.shells.base import Shells
+from tapes.wire.shells.generic import GenericShells
 
 _OVER_MOST = 1024
 """Commands that are over and kept in mind for output that comes late."""
 _NEWS_MOST = 4096
 _SANDBOXES = (b"CODEX_SANDBOX", b"CODEX_SANDBOX_NETWORK_DISABLED", b"SANDBOX", b"SANDBOX_RUNTIME")
+
+_ANYBODY = GenericShells()
+"""A person, or a program that nobody knows: their lines are what they gave to a shell."""
 
 type ContextOf = Callable[[Mapping[bytes, bytes], bytes], Mapping[str, str]]
 
@@ -204,7 +208,7 @@ class Commands:
         return body | ({"redactions": spans} if spans else {})
 
     def _line(self, argv: Sequence[bytes], shells: Shells | None, spans: Spans) -> dict[str, object]:
-        line = shells.unwrap(argv) if shells else b""
+        line = (shells or _ANYBODY).unwrap(argv)
         clean = self._drafting.clean_bytes
         shell = (argv[0] if argv else b"").rpartition(b"/")[2].decode("utf-8", "surrogateescape")
         return {

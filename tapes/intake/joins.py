@@ -279,7 +279,7 @@ class Joiner:
             if other is not use
             and other.claims
             and not other.joined
-            and other.since_ns <= use.until_ns
+            and other.since_ns < use.until_ns  # the next call is in the answer to the very request that ends this one
             and (not other.until_ns or other.until_ns > use.since_ns)
         ]
 

@@ -217,6 +217,7 @@ def test_a_person_at_a_prompt_is_a_person_and_their_agent_is_an_agent() -> None:
     tape.wait(2)
     first, second = tape.records("command.start")
     assert first.body["participant"] == {"kind": "human", "name": "ann", "user": "ann"}
+    assert first.body["line"] == b"make all"
     assert second.body["participant"]["name"] == "claude"
 
 

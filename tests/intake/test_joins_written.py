@@ -110,6 +110,19 @@ def test_without_anything_that_names_the_call_it_is_guessed_at_the_latest_when_t
     assert desk.joins() == [("t0", 0, "text", False)]
 
 
+def test_a_line_that_was_rewritten_is_joined_by_its_time_however_soon_the_next_call_comes() -> None:
+    desk = Desk()
+    asked: list[Any] = [ASKED]
+    for n, (line, ran) in enumerate([("one", "one"), ("two", "two; more"), ("three", "three")]):
+        desk.ask(str(n), asked)
+        desk.answer(str(n), [call(f"t{n}", line)])
+        desk.run(n, ran)
+        asked = [*asked, {"role": "assistant", "content": [call(f"t{n}", line)]}, results(f"t{n}")]
+    desk.ask("9", asked)
+    desk.answer("9", [{"type": "text", "text": "Done."}])
+    assert desk.joins() == [(f"t{n}", n, "text", False) for n in range(3)]
+
+
 def test_a_last_call_that_was_never_answered_is_joined_by_its_text_alone() -> None:
     desk = Desk()
     desk.ask("1", [ASKED])

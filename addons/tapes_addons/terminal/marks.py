@@ -29,6 +29,7 @@ from tapes_addons.terminal.echoed import line_of
 _MARK = re.compile(rb"\x1b\](133|633);([^\x00-\x1f\x7f]*)(?:\x07|\x1b\\)")
 _BODY = rb"(?:;[^\x00-\x1f\x7f]*\x1b?)?"
 _BEGUN = re.compile(rb"\x1b(?:\](?:1(?:3(?:3%b)?)?|6(?:3(?:3%b)?)?)?)?\Z" % (_BODY, _BODY))
+_STATUS = re.compile(rb"[0-9]{1,3}")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _ESCAPED = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(\\))")
 LONGEST = 256 * 1024
@@ -141,7 +142,7 @@ class Marks:
     def _end(self, fields: list[bytes], at: Moment) -> Iterator[CommandHappening]:
         running = self._running
         # After an empty line, or one that was given up, the prompt tells an end as well.
-        if running is None or b"id=" + running.key.encode() not in fields or not fields[0].isdigit():
+        if running is None or b"id=" + running.key.encode() not in fields or not _STATUS.fullmatch(fields[0]):
             return
         self._running = None
         yield self._ended(running, int(fields[0]), at)

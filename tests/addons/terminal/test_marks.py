@@ -151,3 +151,9 @@ def test_an_edited_line_is_read_as_it_stood_at_last() -> None:
     assert line_of(b"echo wrld\x1b[3D\x1b[1@o\x1b[C\x1b[C\x1b[C\r\n") == b"echo world"
     assert line_of("ls é漢x\b\x1b[K\r\n".encode()) == "ls é漢".encode()
     assert line_of(b"\x1b[?2004hls\x1b[?2004l\r\n") == b"ls"
+
+
+def test_a_status_that_no_program_has_is_no_end() -> None:
+    marks = Marks(NONCE, b"bash")
+    found = told(read(prompt() + begin("ls") + mark(f"133;D;{'9' * 5000};aid=N!;id=k1") + end(0), marks=marks))
+    assert [item[0] for item in found] == ["start", "end"] and found[-1][-1] == 0

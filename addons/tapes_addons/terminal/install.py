@@ -16,6 +16,8 @@ from pathlib import Path
 from tapes_addons.terminal.supervisor import Force, force, orphans_are_reaped
 
 SHIMS = Path(__file__).parent / "shim"
+JOINING = ("TRACEPARENT", "TAPES_CALL", "AI_AGENT")
+"""Besides marks and scopes, what tells a shell that has no supervisor from another: environments are not reported."""
 ZSH_FILES = (".zshenv", ".zprofile", ".zshrc", ".zlogin", ".zlogout")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -98,6 +100,7 @@ def install(
     here = {
         "CURRENT": _scope_now(names),
         "NEW_SCOPE": _new_scope(agents, names, environ, launcher_pid if unmarked else 0),
+        "NAMES": " ".join(dict.fromkeys((*names, *JOINING))),
         "SUPERVISOR": shlex.quote(supervisor or "/nonexistent"),
         "FIFO": shlex.quote(fifo),
         "NONCE": nonce.hex(),

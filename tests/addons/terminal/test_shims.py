@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +139,21 @@ def test_without_the_supervisor_start_and_end_are_told_by_a_trap(
         assert command.start.argv == tuple(word.encode() for word in words)
         assert isinstance(command.end, CommandEnded)
         assert command.end.status == 7
+
+
+def test_without_the_supervisor_an_agent_that_kills_the_commands_group_silences_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install_module, "force", lambda: Force("trap", "", "for this test"))
+    with Run(tmp_path / "run") as run:
+        env = {**run.environment(), "TRACEPARENT": "00-a-b-01"}
+        shell = subprocess.Popen(["bash", "-c", "exit 3"], env=env, start_new_session=True)
+        assert shell.wait() == 3
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+        [command] = run.commands()
+        assert isinstance(command.end, CommandEnded) and command.end.status == 3
+        assert (b"TRACEPARENT", b"00-a-b-01") in command.start.environ
 
 
 def test_a_build_without_a_compiler_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tapes.record.digest import Digest
 from tapes.session.threads import MAIN, Thread
+from tapes.session.usage import GIVEN
 from tapes.session.view import Step
 from tapes.wire.purposes import SIDE
 from tapes_cli import output
@@ -186,7 +187,8 @@ class Story:
     @staticmethod
     def _took(step: Step) -> str:
         facts, usage = step.facts, step.facts.get("usage") or {}
-        parts = [f"{usage.get('input', 0)}→{usage.get('output', 0)} tok"] if usage else []
+        given = sum(usage.get(kind, 0) for kind in GIVEN)  # with what caches held
+        parts = [f"{output.count(given)}→{output.count(usage.get('output', 0))} tok"] if usage else []
         # A command says it itself, at its beginning.
         if facts.get("duration_us") is not None and step.type != "command":
             parts.append(output.duration(facts["duration_us"] * 1000))

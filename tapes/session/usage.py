@@ -74,6 +74,8 @@ class Tokens:
 
 
 KINDS = tuple(field.name for field in fields(Tokens))
+GIVEN = KINDS[:4]
+"""Those that the model was given to read."""
 
 
 @dataclass(frozen=True, slots=True)

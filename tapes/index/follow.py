@@ -154,17 +154,16 @@ class Follower:
         body = record.body
         match record.type:
             case "exchange.open":
-                request = BodyRef.match(body["request"])
-                key = (session, request.hash if request else b"")
                 # A retry says the same once more.
-                if not db.execute("SELECT 1 FROM failed WHERE session = ? AND request = ?", key).fetchone():
+                if not self._has_failed(db, session, record):
                     yield from self._texts.opened(digest)
             case "exchange.end":
-                if body["outcome"] in FAILED:
-                    request = BodyRef.match(self.archive.record(record.parents[0]).body["request"])
-                    if request is not None:
-                        db.execute("INSERT OR IGNORE INTO failed VALUES (?, ?)", (session, request.hash))
-                yield from self._texts.ended(digest, record)
+                opened = self.archive.record(record.parents[0])
+                again = self._has_failed(db, session, opened)
+                request = BodyRef.match(opened.body.get("request"))
+                if request is not None and body["outcome"] in FAILED:
+                    db.execute("INSERT OR IGNORE INTO failed VALUES (?, ?)", (session, request.hash))
+                yield from self._texts.ended(digest, record, again=again)
             case "tool.use":
                 db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", (session, body["id"], body["name"]))
                 yield self._texts.used(record)
@@ -172,12 +171,18 @@ class Follower:
                 key = (session, body["id"])
                 named = db.execute("SELECT name FROM calls WHERE session = ? AND id = ?", key).fetchone()
                 yield self._texts.resulted(record, named[0] if named else "")
-            case "note":
+            case "note" if body.get("decision") != "allowed":
                 yield Item(0, "note", str(body.get("text", "")))
             case "gap":
                 yield Item(0, "gap", str(body["reason"]), (("is", "error"),))
             case _:
                 return
+
+    def _has_failed(self, db: sqlite3.Connection, session: int, opened: Record) -> bool:
+        """Has an earlier exchange of the session failed with this very request?"""
+        request = BodyRef.match(opened.body.get("request"))
+        key = (session, request.hash if request else b"")
+        return db.execute("SELECT 1 FROM failed WHERE session = ? AND request = ?", key).fetchone() is not None
 
     def _add(
         self,

@@ -24,8 +24,10 @@ from tapes.record.kinds import BodyRef, Record
 from tapes.session.calls import Calls
 from tapes.session.commands import Ran
 from tapes.session.exchanges import FAILED, Exchange, gather
+from tapes.session.placing import passed_on
 from tapes.session.view import REMINDERS
-from tapes.wire.turns import MODEL_ROLES, Json, Media, Text, Thinking
+from tapes.wire.purposes import is_continuation
+from tapes.wire.turns import MODEL_ROLES, Json, Media, Text, Thinking, Unknown
 
 REMEMBERED = 32
 """Exchanges, and sessions, whose readings are kept at hand: tool events come soon behind their exchange."""
@@ -159,18 +161,21 @@ class Texts:
         for _, message in calls.turn(calls.exchanges[digest]).messages:
             if message.role in MODEL_ROLES:
                 continue
+            aside = message.role in ("system", "developer") or is_continuation(message)
             for block in message.blocks:
                 if isinstance(block, Text) and block.text.strip():
-                    reminder = message.role in ("system", "developer") or block.text.lstrip().startswith(REMINDERS)
+                    reminder = aside or block.text.lstrip().startswith(REMINDERS)
                     yield Item(number, "reminder" if reminder else "prompt", block.text, facts)
+                elif isinstance(block, Unknown) and (passed := passed_on(block.raw)):
+                    yield Item(number, "prompt", passed, facts)
                 elif isinstance(block, Media):  # of which the kind is said, and never a byte
                     yield Item(number, "media", f"{block.kind} {block.media_type}", facts)
                 else:
                     continue
                 number += 1
 
-    def ended(self, digest: Digest, record: Record) -> Iterator[Item]:
-        """Of an `exchange.end`: the answer, and what went wrong."""
+    def ended(self, digest: Digest, record: Record, *, again: bool) -> Iterator[Item]:
+        """Of an `exchange.end`: the answer, and what went wrong, but not `again` of a retry."""
         calls = self.calls(record.parents[0], (digest, record))
         exchange = calls.exchanges[record.parents[0]]
         reading = calls.answer(exchange)
@@ -180,10 +185,11 @@ class Texts:
             if isinstance(block, Thinking) or (isinstance(block, Text) and block.text):
                 yield Item(number, "thinking" if isinstance(block, Thinking) else "answer", block.text, facts)
                 number += 1
-        if exchange.outcome in FAILED:
+        if exchange.outcome in FAILED and not again:
             told = reading.error.message if reading.error else str(record.body.get("error", ""))
             status = f" {exchange.status}" if exchange.status not in (None, 101) else ""
-            yield Item(number, "error", f"{exchange.outcome}{status}: {told}", (*facts, ("is", "error")))
+            text = f"{exchange.outcome}{status}: {told}".rstrip(": ")
+            yield Item(number, "error", text, (*facts, ("is", "error")))
 
     def used(self, record: Record) -> Item:
         """Of a `tool.use`: its input."""

@@ -92,9 +92,11 @@ def test_what_every_request_repeats_is_found_once(tmp_path: Path) -> None:
 
 def test_a_retry_says_nothing_again(tmp_path: Path) -> None:
     tape = Tape()
-    tape.call(FIRST, {"type": "error", "error": {"type": "overloaded_error", "message": "wait"}}, status=529)
+    for _ in range(2):
+        tape.call(FIRST, {"type": "error", "error": {"type": "overloaded_error", "message": "wait"}}, status=529)
     tape.call(FIRST, message({"type": "text", "text": "Two files."}))
     assert [hit.type for hit in hits(tmp_path, tape.archive, "files")] == ["answer", "prompt"]
+    assert [hit.step for hit in hits(tmp_path, tape.archive, "overloaded OR wait")] == [3]
 
 
 def test_of_a_picture_only_its_kind_is_known(tmp_path: Path) -> None:

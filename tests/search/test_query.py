@@ -11,8 +11,10 @@ from tapes.errors import NotFound, UsageError
 from tapes.index.index import Index
 from tapes.search import narrow
 from tapes.search.find import Search, search
+from tapes.search.plan import TYPES
 from tapes.search.query import All, Any, Field, Node, Not, Words, parse
 from tapes.search.snippet import of_pattern, of_words
+from tapes.session.view import STEP_TYPES
 from witnessed import Session
 
 
@@ -84,6 +86,10 @@ def test_a_session_that_is_not_there_is_not_found() -> None:
 def test_a_value_that_nothing_has_is_said() -> None:
     assert _asked("tool:Nothing").useless == ["tool:Nothing"]
     assert _asked("exit:0 OR exit:7").useless == ["exit:7"]
+
+
+def test_types_are_those_of_the_timeline_and_of_output() -> None:
+    assert set(TYPES) == set(STEP_TYPES) - {"withheld", "seam"} | {"output"}
 
 
 def test_ranking_needs_words() -> None:

@@ -10,7 +10,7 @@ class Exit(IntEnum):
 
     OK = 0
     FOUND = 1
-    """A difference or a failure that was asked about."""
+    """A difference or a failure that was asked about; of `tapes search`, that nothing was found."""
     USAGE = 2
     NOT_FOUND = 3
     DAMAGED = 4

@@ -154,17 +154,20 @@ def in_order(records: list[tuple[Digest, Record]]) -> Iterator[tuple[Digest, Rec
     written once that one is safe, and by then the next exchange may have begun), a command behind the call that it is
     joined to, else behind the command in which it ran."""
     behind: dict[Digest, list[tuple[Digest, Record]]] = {digest: [] for digest, _ in records}
-    joined = {}
+    joined: dict[Digest, Digest] = {}
     if any(record.type == "join" for _, record in records):
         from tapes.session.joining import joins  # and all shells, which other sessions need not wait for
 
-        joined = joins(records)
+        joined = {start: use for start, (use, *_) in joins(records).items()}
+    for _, record in records:  # of what is withheld, the places still hold
+        if record.type == WITHHELD and record.body["type"] == "join" and len(record.parents) == 2:
+            joined.setdefault(record.parents[1], record.parents[0])
     told = []
     for digest, record in records:
         kind = record.body["type"] if record.type == WITHHELD else record.type
         anchor = record.parents[0] if record.parents else None
         if kind == "command.start" and digest in joined:
-            anchor = joined[digest][0]
+            anchor = joined[digest]
         if (kind in EVENTS or kind == "command.start") and anchor in behind:
             behind[anchor].append((digest, record))
         else:

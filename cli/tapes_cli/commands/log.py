@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -30,6 +31,10 @@ def command(as_json: bool, limit: int | None) -> None:
     if not as_json:
         head = ("hash", "name", "agent", "model", "started", "length", "exchanges", "tools", "ran", "outcome")
         output.page(output.table([cells(row) for row in found], head, stretch=3))
+        whole = [row.summary for row in found if not row.error]
+        if whole:
+            witnessed = sum(s.commands for s in whole)
+            click.echo(f"{coverage(whole)} · {witnessed} commands witnessed", err=True)
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -50,6 +55,18 @@ def cells(row: Row) -> tuple[str, ...]:
         str(s.tool_uses),
         f"{s.commands}" + (f" ({s.commands_failed} failed)" if s.commands_failed else ""),
         s.outcome + (f", {s.gaps} gaps" if s.gaps else ""),
+    )
+
+
+def coverage(rows: Sequence[Summary]) -> str:
+    """How far what happened was captured."""
+    exchanges, complete, partial = (
+        sum(getattr(s, name) for s in rows) for name in ("exchanges", "complete", "partial")
+    )
+    gaps, redactions, egress = (sum(getattr(s, name) for s in rows) for name in ("gaps", "redactions", "egress"))
+    return (
+        f"{exchanges} exchanges: {complete} complete, {partial} partial, {exchanges - complete - partial} failed · "
+        f"{gaps} gaps · {redactions} redactions · {egress} other connections"
     )
 
 

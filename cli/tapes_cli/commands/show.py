@@ -21,7 +21,7 @@ from tapes.session.threads import MAIN, Thread
 from tapes.session.view import STEP_TYPES, Step, View, view
 from tapes.wire.files import ACTIONS
 from tapes_cli import output
-from tapes_cli.commands.log import main_model
+from tapes_cli.commands.log import coverage, main_model
 from tapes_cli.home import open_archive
 from tapes_cli.moments import FORMS, moment, nanoseconds, span
 from tapes_cli.story import Story, label
@@ -164,7 +164,7 @@ def headline(session: Digest, row: Summary, found: View) -> list[str]:
     second = (
         f"{output.wall(row.started_ns)} · {output.duration(row.ended_ns - row.started_ns)} · {row.command} in {row.cwd}"
     )
-    third = coverage(row.exchanges, row.complete, row.partial, row.gaps, row.redactions, row.egress)
+    third = coverage([row])
     fourth: list[str] = []
     if found.commands:
         from tapes.session.audit import coverage as coverage_of  # and the agents' ways, which others need not wait for
@@ -175,13 +175,6 @@ def headline(session: Digest, row: Summary, found: View) -> list[str]:
     fifth = [f"threads: main, {beside}"] if beside else []
     wide = output.width()
     return [*(output.fit(output.harmless(line), wide) for line in (first, second, third, *fourth, *fifth)), ""]
-
-
-def coverage(exchanges: int, complete: int, partial: int, gaps: int, redactions: int, egress: int) -> str:
-    return (
-        f"{exchanges} exchanges: {complete} complete, {partial} partial, {exchanges - complete - partial} failed · "
-        f"{gaps} gaps · {redactions} redactions · {egress} other connections"
-    )
 
 
 # -- one step

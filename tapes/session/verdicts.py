@@ -119,7 +119,15 @@ class Judge:
         except UNREADABLE:
             return "unknown"
         partial = told.shortened or told.timed_out or bool(told.denied) or late or long
-        return same_output(told.output, produced, partial=partial)
+        found = same_output(told.output, produced, partial=partial)
+        return "unknown" if found == "differs" and self._interrupted(ran) else found
+
+    def _interrupted(self, ran: Ran) -> bool:
+        """Was the recording lost for a time while it ran? Some of its output may have been read, and not kept."""
+        end_ns = ran.end.wall_ns if ran.end else ran.at.wall_ns
+        return any(
+            gap.body.get("since_ns", end_ns + 1) <= end_ns and gap.wall_ns >= ran.at.wall_ns for gap in self._gaps
+        )
 
     # -- ran, and nothing is joined to it
 

@@ -15,12 +15,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from tapes.wire.command import CommandHappening
+from tapes.wire.command import CommandHappening, CommandsMissed
+from tapes.wire.exchange import Moment
 from tapes_addons.terminal.frames import FrameReader
 
 READ_BYTES = 1024 * 1024
 QUIET_S = 0.02
 """Supervisors leave only once their frames are in the pipe: when it has been empty for so long, all is said."""
+LOOK_S = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,9 @@ class Reports:
 
     def __init__(self, path: str, nonce: bytes, put: Callable[[CommandHappening], object]) -> None:
         """Raises OSError where there is no such pipe."""
+        self._path = path
         self._pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self._in_place = True
         self._wake, self._end = os.pipe()
         self._reader = FrameReader(nonce)
         self._put = put
@@ -55,7 +59,8 @@ class Reports:
 
     def _run(self) -> None:
         while True:
-            ready, _, _ = select.select([self._pipe, self._wake], [], [])
+            ready, _, _ = select.select([self._pipe, self._wake], [], [], LOOK_S)
+            self._look()
             if self._pipe in ready:
                 try:
                     data = os.read(self._pipe, READ_BYTES)
@@ -71,6 +76,17 @@ class Reports:
                 for happening in self._reader.finish():
                     self._put(happening)
                 return
+
+    def _look(self) -> None:
+        """Is the pipe still where commands look for it? Without it they run as ever, and report nothing."""
+        try:
+            there = self._in_place and os.path.samestat(os.lstat(self._path), os.fstat(self._pipe))
+        except OSError:
+            there = False
+        if self._in_place and not there:
+            self._in_place = False
+            reason = "the pipe for reports was taken away or replaced: commands since then are not seen"
+            self._put(CommandsMissed(Moment.now(), reason, frames=1))
 
     def _take(self, data: bytes) -> None:
         try:

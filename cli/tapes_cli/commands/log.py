@@ -30,11 +30,10 @@ def command(as_json: bool, limit: int | None) -> None:
                 break
     if not as_json:
         head = ("hash", "name", "agent", "model", "started", "length", "exchanges", "tools", "ran", "outcome")
-        output.page(output.table([cells(row) for row in found], head, stretch=3))
         whole = [row.summary for row in found if not row.error]
-        if whole:
-            witnessed = sum(s.commands for s in whole)
-            click.echo(f"{coverage(whole)} · {witnessed} commands witnessed", err=True)
+        witnessed = sum(s.commands for s in whole)
+        foot = ["", output.fit(f"{coverage(whole)} · {witnessed} commands witnessed", output.width())] if whole else []
+        output.page([*output.table([cells(row) for row in found], head, stretch=3), *foot])
 
 
 def cells(row: Row) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ VERSION = 1
 """Rises with every change of the tables, and of what is read out of records."""
 KINDS = ("agent", "cwd", "exit", "is", "model", "participant", "path", "session", "thread", "tool", "type")
 """Of facts."""
-BUSY_SECONDS = 60
+BUSY_SECONDS = 2
+"""To wait for SQLite's lock, before it is looked at what whoever has it has come to."""
 ATTEMPTS = 20
 GONE = ".gone"
 PACKED = 400
@@ -171,6 +172,11 @@ def kept_numbers(db: sqlite3.Connection, session: bytes, seq: int) -> Numbers | 
         return None
     found: Numbers = json.loads(zlib.decompress(row[0]))
     return found
+
+
+def locked(error: sqlite3.Error) -> bool:
+    """Does another process write just now?"""
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def broken(error: sqlite3.Error) -> bool:

@@ -7,16 +7,20 @@ not wait for all dialects.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tapes.archive.base import Archive
 from tapes.errors import ArchiveError, Damaged, NotFound
-from tapes.index.file import IndexFile, broken
+from tapes.index.file import IndexFile, broken, locked
 
 if TYPE_CHECKING:
     from tapes.index.follow import Follower
+
+STANDSTILL_SECONDS = 60
+"""So long another process may hold the lock without coming further."""
 
 type Progress = Callable[[int, int], None]
 """Told how many records of how many are indexed."""
@@ -69,13 +73,25 @@ class Index:
         if not self._ours():
             self.begin_anew()
         end = self.archive.last()
-        upto = self.file.upto()
+        upto, moved = self.file.upto(), time.monotonic()
         while upto < end:
-            upto = self._follow().chunk(end)
+            before = upto
+            try:
+                upto = self._follow().chunk(end)
+            except sqlite3.OperationalError as error:
+                # Another process is at it, and may hold the lock again before we get it: then it is done for us.
+                upto = self.file.upto()
+                if not locked(error) or (upto == before and time.monotonic() - moved > STANDSTILL_SECONDS):
+                    raise
+            moved = time.monotonic() if upto > before else moved
             if progress is not None:
                 progress(upto, end)
         if self.db.execute("SELECT 1 FROM meta WHERE key = 'purge'").fetchone():
-            self._purge()
+            try:
+                self._purge()
+            except sqlite3.OperationalError as error:
+                if not locked(error):  # else the note stays, for whoever searches next
+                    raise
 
     def _follow(self) -> Follower:
         if self._follower is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from tapes.archive.refs import resolve
@@ -234,6 +235,6 @@ def step_numbers(index: Index, session: Digest) -> Numbers:
             numbers.setdefault(step.hash.hex(), []).append((step.number, step.type))
     except (Damaged, NotFound):
         return {}
-    with index.file.writing() as db:
+    with suppress(sqlite3.OperationalError), index.file.writing() as db:  # or they are read again the next time
         keep_numbers(db, session, seq, numbers)
     return numbers

@@ -123,6 +123,21 @@ def test_removing_it_takes_what_sqlite_keeps_beside_it_and_what_a_killed_removal
 
 # -- with other processes
 
+
+def test_whoever_waits_for_another_that_comes_no_further_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, archive = tmp_path / "index" / "search.sqlite", told()
+    monkeypatch.setattr(file, "BUSY_SECONDS", 0.01)
+    with Index(path, archive) as other, Index(path, archive) as index:
+        with other.file.writing(), monkeypatch.context() as patched:
+            patched.setattr("tapes.index.index.STANDSTILL_SECONDS", 0.1)
+            with pytest.raises(ArchiveError, match="locked"):
+                index.catch_up()
+        index.catch_up()
+        assert index.file.upto() == archive.last()
+
+
 INDEXING = """
 import sys
 from pathlib import Path

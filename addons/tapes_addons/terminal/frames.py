@@ -14,6 +14,7 @@ All is little endian. A frame is a header of 48 bytes and its payload:
                 bytes dropped; open (u8), wall ns (u64)
     C closed    bytes dropped (u64)
     L lost      frames, bytes (u64 each) that the witness itself could not keep
+    D           the deep witness could not be set up; no payload
 
 Tags: 1 a word of argv, 2 cwd, 3 "NAME=VALUE", 4 pid, ppid, pgid (u64 each), 5 wall ns (u64), 6 level (`s` supervisor,
 `t` trap, `p` prompt), 7 id of the command it runs in, 8 is a terminal (u8).
@@ -84,6 +85,7 @@ class FrameReader:
         self._now = now
         self._buffer = bytearray()
         self._commands: dict[bytes, _Command] = {}
+        self._shallow = False
         self.foreign = 0
         """Frames of another run."""
         self.skipped = 0
@@ -179,6 +181,10 @@ class FrameReader:
             frames, size = struct.unpack("<QQ", data)
             frames, size = min(frames, MOST), min(size, MOST)
             yield CommandsMissed(self._moment(mono_ns), "the pipe was full for too long", frames, size)
+        elif kind == b"D":
+            if not self._shallow:  # what is in the way of one is in the way of all: said once
+                self._shallow = True
+                yield self._missed("the deep witness could not be set up: programs below commands are not seen")
         else:
             raise _Bad
 

@@ -118,3 +118,9 @@ def test_no_report_is_of_the_future_or_counts_more_than_a_record_holds(number: i
     for told in (ended, closed):
         assert told.at.mono_ns <= 99 and told.dropped < 2**60 and 0 <= told.at.wall_ns < 2 * 24 * 3600 * 10**9
     assert max(ended.duration_ns, ended.utime_us, ended.stime_us, ended.maxrss_kib) < 2**60
+
+
+def test_a_deep_witness_that_could_not_be_set_up_is_told_once() -> None:
+    writer, reader = FrameWriter(NONCE, KEY), FrameReader(NONCE)
+    told = [one for _ in range(3) for one in reader.feed(writer._frame(b"D", 1, b""))]
+    assert [type(one) for one in told] == [CommandsMissed]

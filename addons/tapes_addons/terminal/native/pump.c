@@ -210,6 +210,7 @@ void pump(struct report *r, struct stream s[2], const struct line *line, pid_t w
             if (fds[i].fd == p.from_waiter) listen_to_waiter(&p);
             else if (fds[i].fd == p.deep) {
                 p.listener = deep_receive(p.deep);
+                if (p.listener < 0) report_fixed(r, 'D', "", 0);
                 close(p.deep);
                 p.deep = -1;
             } else if (fds[i].fd == p.listener) {

@@ -37,6 +37,8 @@ from tapes.wire.shells.generic import GenericShells
 
 _OVER_MOST = 1024
 """Commands that are over and kept in mind for output that comes late."""
+_MISSED_NS = 1_000_000_000
+"""So long reports that are missing for one reason gather."""
 _NEWS_MOST = 4096
 _SANDBOXES = (b"CODEX_SANDBOX", b"CODEX_SANDBOX_NETWORK_DISABLED", b"SANDBOX", b"SANDBOX_RUNTIME")
 
@@ -87,6 +89,13 @@ class _Told:
     marks: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Missed:
+    at: Moment
+    frames: int = 0
+    bytes: int = 0
+
+
 class Commands:
     """Only the writer's thread touches it."""
 
@@ -97,6 +106,7 @@ class Commands:
         self._waiting: dict[str, Command] = {}
         """Those with something that no record has yet."""
         self._over: dict[str, None] = {}
+        self._missed: dict[str, _Missed] = {}
         self._awaited: set[str] = set()
         """Those that have ended while reports of their output were waiting."""
         self.news: deque[tuple[CommandStarted | ToolSeen, Draft | None]] = deque(maxlen=_NEWS_MOST)
@@ -109,7 +119,7 @@ class Commands:
     @property
     def live(self) -> bool:
         """Is there something that falls due by time?"""
-        return bool(self._waiting)
+        return bool(self._waiting or self._missed)
 
     def know(self, left: Unfinished) -> None:
         """Go on with a command of which another capture process wrote the start."""
@@ -137,11 +147,13 @@ class Commands:
             case Decided():
                 self._decided(told)
             case CommandsMissed():
-                body: dict[str, object] = {"reason": told.reason, "frames": told.frames, "bytes": told.bytes}
-                self._drafting.draft("gap", told.at, body)
+                missed = self._missed.setdefault(told.reason, _Missed(told.at))
+                missed.frames += told.frames
+                missed.bytes += told.bytes
 
     def write_due(self, now_ns: int) -> None:
         """Draft what has waited long enough (`now_ns`: monotonic)."""
+        self._write_missed(now_ns - _MISSED_NS)
         for key, command in list(self._waiting.items()):
             command.write_due(now_ns)
             if not command.waiting:
@@ -149,6 +161,7 @@ class Commands:
 
     def end_all(self, at: Moment, reason: str) -> None:
         """Nobody looks any more: every command without an end is lost."""
+        self._write_missed(at.mono_ns)
         if self._awaited:
             self._odd(at, "reports of output were still to come when the run ended", commands=len(self._awaited))
             self._awaited.clear()
@@ -158,6 +171,13 @@ class Commands:
             else:
                 command.lose(at, reason)
         self._known, self._waiting, self._over = {}, {}, {}
+
+    def _write_missed(self, before_ns: int) -> None:
+        """A gap for each reason first seen by then: one who floods the pipe is not to flood the archive."""
+        for reason, missed in [(r, m) for r, m in self._missed.items() if m.at.mono_ns <= before_ns]:
+            del self._missed[reason]
+            body = {"reason": reason, "frames": missed.frames, "bytes": missed.bytes}
+            self._drafting.draft("gap", missed.at, dict(body))
 
     def _start(self, told: CommandStarted) -> None:
         if told.key in self._known or not _is_key(told.key):

@@ -185,6 +185,7 @@ def test_what_has_no_end_is_lost_when_the_run_ends() -> None:
 def test_reports_that_did_not_come_are_a_gap() -> None:
     tape = CommandTape()
     tape.play(CommandsMissed(at(1), "the pipe was full", frames=3, bytes=90))
+    tape.wait(2)
     assert tape.one("gap") == {"reason": "the pipe was full", "frames": 3, "bytes": 90}
 
 
@@ -319,3 +320,14 @@ def test_output_whose_reports_never_came_is_a_gap(closed: bool, gaps: int) -> No
     tape.stop()
     assert len(tape.records("gap")) == gaps
     assert tape.one("command.end")["open"] is True
+
+
+def test_a_flood_of_missing_reports_is_one_gap_for_each_reason() -> None:
+    tape = CommandTape()
+    tape.play(*[CommandsMissed(at(0.001 * n), f"reason {n % 2}", frames=1, bytes=2) for n in range(500)])
+    tape.stop()
+    gaps = [record.body for record in tape.records("gap")]
+    assert sorted((gap["reason"], gap["frames"], gap["bytes"]) for gap in gaps) == [
+        ("reason 0", 250, 500),
+        ("reason 1", 250, 500),
+    ]

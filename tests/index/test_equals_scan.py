@@ -59,7 +59,8 @@ def test_words_phrases_and_fields_find_what_a_plain_look_finds(
             tell(session, story[:2])
             session.commit()
         early = found(searched(folder, archive, asked(query[0])))
-        assert early == expected(archive, query[1])
+        # While it is recorded, nobody knows yet that a prompt is only repeated.
+        assert set(early) >= set(expected(archive, query[1]))
         for session, story in zip(sessions, stories, strict=True):
             tell(session, story[2:])
             session.close()

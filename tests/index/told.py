@@ -158,13 +158,15 @@ def _not(part: tuple[str, Test]) -> tuple[str, Test]:
     return f"-{part[0]}", lambda one: not part[1](one)
 
 
-queries = st.recursive(
+nested = st.recursive(
     leaves,
     lambda inner: st.one_of(
-        inner.filter(lambda part: not part[0].startswith("-")).map(_not),
         st.lists(inner, min_size=2, max_size=3).map(_and),
         st.lists(inner, min_size=2, max_size=3).map(_or),
+        inner.filter(lambda part: not part[0].startswith("-")).map(_not),
     ),
     max_leaves=6,
 )
+parts = st.one_of(leaves, leaves.map(_not), st.lists(leaves | leaves.map(_not), min_size=2, max_size=2).map(_or))
+queries = st.one_of(st.lists(parts, min_size=2, max_size=3).map(_and), nested)
 """A query as it is typed, and what it means."""

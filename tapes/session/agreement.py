@@ -37,6 +37,7 @@ _ESCAPES = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC: titles, links
     r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # DCS and other strings
     r"|\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    r"|\x1b\[?[0-9;]*(?=\n|\Z)"  # one that the agent's own shortening cut through
     r"|\x1b[ -/]*[0-~]"
 )
 _MOVES = re.compile(r"\r(?!\n|\r*\n)|[\x08\x0b\x0c]|\x1b\[[0-?]*[ -/]*[@-ln-~]|\x1b[78DEHMc]")

@@ -28,6 +28,7 @@ from tapes.intake import events
 from tapes.intake.lost import Lost, weight
 from tapes.intake.recording import LAUNCH, Recording, Who
 from tapes.intake.split import Written
+from tapes.record.digest import Digest
 from tapes.wire.command import (
     CommandClosed,
     CommandEnded,
@@ -242,7 +243,8 @@ class Writer:
             recording.splitter.add(recording.session)  # the batch it was in is lost; a gap needs a session
         self._write_gap(recording)
         recording.joiner.finish()
-        self._write_joins(recording)
+        # What is no record by now is lost: a join of it would take the last words with it.
+        self._write_joins(recording, lambda parent: isinstance(parent, Digest) or parent.hash is not None)
         summary = recording.summary
         body: dict[str, object] = {
             **last,
@@ -347,11 +349,12 @@ class Writer:
                 recording.joiner.event(event, draft, written.opened, recording.agent.name)
 
     @staticmethod
-    def _write_joins(recording: Recording) -> None:
+    def _write_joins(recording: Recording, there: Callable[[Digest | Draft], bool] = lambda parent: True) -> None:
         splitter, joiner = recording.splitter, recording.joiner
         joiner.hear(splitter.commands.news)
         for join in joiner.take():
-            splitter.draft("join", Moment.now(), join.body, join.parents)
+            if all(map(there, join.parents)):
+                splitter.draft("join", Moment.now(), join.body, join.parents)
 
     def _commit(self, recording: Recording, batch: Batch) -> bool:
         """Commit, trying again for as long as it takes; only the end of the run makes it give up."""
@@ -401,6 +404,7 @@ class Writer:
         recording.splitter.forget()
         for draft in batch.drafts:
             alone = Batch(drafts=[draft], objects=batch.objects)
+            alone.urgent = batch.urgent
             alone.tails = {part: data for part, data in batch.tails.items() if part is draft}
             if draft.type == "exchange.end":
                 alone.drop_tails = [part for part in batch.drop_tails if getattr(part, "hash", part)]

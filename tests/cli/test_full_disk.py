@@ -14,7 +14,8 @@ from small_disk import on_a_small_disk
 def test_a_disk_that_fills_up_costs_the_agent_nothing_and_is_told(tmp_path: Path) -> None:
     said = json.loads(on_a_small_disk(tmp_path / "disk", Path(__file__).parent / "full_disk.py"))
     assert (said["status"], said["turns"]) == (0, 7), said["stderr"]
-    assert said["records"][-2:] == ["gap", "session.close"]
+    assert said["records"][-1] == "session.close"
+    assert "gap" in said["records"][-12:]  # joins may stand behind it
     assert said["row"]["gaps"] == 1 and said["row"]["outcome"] == "exit 0"
     assert "takes no records" in said["stderr"]
     assert "exchanges could NOT be written" in said["stderr"]

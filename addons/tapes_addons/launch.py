@@ -25,7 +25,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tapes_addons.no_call import explain
@@ -33,8 +33,10 @@ from tapes_addons.plan import OWN_URL, Plan
 from tapes_addons.terminal import real
 from tapes_addons.terminal.minder import PARENT
 from tapes_addons.terminal.pipe import make_pipe
-from tapes_addons.terminal.relay import Relay
 from tapes_addons.warm import RECORDER, Child, Warm
+
+if TYPE_CHECKING:
+    from tapes_addons.terminal.relay import Relay
 
 BACKLOG = 1024
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -166,6 +168,8 @@ class Launcher:
     def run(self) -> int:
         self._catch_signals()
         if self.plan.screen and real.is_ours():
+            from tapes_addons.terminal.relay import Relay  # who has no terminal need not wait for it
+
             self.relay = Relay(os.environ.get("TERM", ""))
         self._start_capture()
         if self.plan.banner:

@@ -191,8 +191,10 @@ def become_launcher(plan: Plan, warm: Warm | None) -> None:
     if warm is not None:
         os.set_inheritable(warm.line, True)
         numbers += [warm.line, warm.pid]
-    script = Path(tapes_addons.__path__[0]) / "launch.py"
-    os.execv(sys.executable, [sys.executable, "-I", "-S", str(script), *map(str, numbers)])
+    # As a module: a script would be compiled anew each time.
+    place = str(Path(tapes_addons.__path__[0]).parent)
+    program = f"import sys; sys.path.insert(0, {place!r}); from tapes_addons.launch import main; sys.exit(main())"
+    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", program, *map(str, numbers)])
 
 
 def memory_file() -> BinaryIO:

@@ -126,7 +126,9 @@ def test_interrupts_at_the_prompt_and_in_a_command(tmp_path: Path) -> None:
     with shell(tmp_path) as s:
         s.run("echo half")
         s.prompt()
-        s.seen.type("abandoned\x03")
+        s.seen.type("abandoned")
+        s.everything += s.seen.until("abandoned") + b"abandoned"  # then readline is there to be interrupted
+        s.seen.type("\x03")
         s.prompt()
         s.seen.type("sh -c 'echo up; exec sleep 60'\r")
         s.everything += s.seen.until("up\r\n") + b"up\r\n"

@@ -29,9 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tapes_addons.no_call import explain
-from tapes_addons.plan import OWN_URL, Plan
+from tapes_addons.plan import OWN_URL, PARENT, Plan
 from tapes_addons.terminal import real
-from tapes_addons.terminal.minder import PARENT
 from tapes_addons.terminal.pipe import make_pipe
 from tapes_addons.warm import RECORDER, Child, Warm
 

@@ -13,6 +13,10 @@ OWN_URL = "http://127.0.0.1:{port}"
 """Our own address, where the port is not known yet: only the launcher knows it."""
 
 
+PARENT = "TAPES_PARENT"
+"""Variable: the process id of the agent's parent."""
+
+
 @dataclass(slots=True)
 class Plan:
     """A run. Paths are absolute. The command line may hold secrets: a plan is never written to a named file."""

@@ -18,12 +18,13 @@ import importlib
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -136,6 +137,7 @@ class Run:
             self.session = Digest.parse(plan.session)
             summary, linker = adopt(self.archive, self.session, plan.lost_since_ns, see)
         else:
+            place = snapshot(plan.cwd, environ)
             facts = Facts(
                 agent=plan.agent,
                 argv=[os.fsencode(word) for word in plan.argv],
@@ -144,9 +146,9 @@ class Run:
                 route=plan.route,
                 host=socket.gethostname(),
                 user=getpass.getuser(),
-                git_head=git_head(plan.cwd),
+                git_head=git_head(plan.cwd, place),
                 environ=environ,
-                surroundings={**snapshot(plan.cwd, environ), "witness": dict(plan.witness)},
+                surroundings={**place, "witness": dict(plan.witness)},
                 started=Moment(plan.started_ns, plan.started_mono_ns),
             )
             self.session, summary = open_session(self.archive, facts, redactor)
@@ -267,8 +269,12 @@ class Run:
         )
 
 
-def git_head(cwd: str) -> str:
-    """The commit checked out in `cwd`; empty outside a repository or without git."""
+def git_head(cwd: str, place: Mapping[str, object]) -> str:
+    """The commit checked out in `cwd`; empty outside a repository or without git. Asked for by itself only where the
+    snapshot of the place does not say: looking for changes may have taken too long."""
+    known = place.get("git")
+    if isinstance(known, Mapping) and re.fullmatch("[0-9a-f]{40,}", str(known.get("head"))):
+        return str(known["head"])
     if not cwd:
         return ""
     command = ["git", "-C", cwd, "rev-parse", "HEAD"]

@@ -6,7 +6,6 @@ A narrow terminal has no room for what is the same in every line: then who ran i
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from textwrap import wrap
@@ -17,7 +16,7 @@ import click
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound, Withheld
 from tapes.session.audit import coverage
-from tapes.session.commands import Command, Ran, output_text, pieces
+from tapes.session.commands import Command, Ran, output_text, pieces, signal_name
 from tapes.session.rows import Row
 from tapes_cli import output
 
@@ -148,17 +147,10 @@ def _exit(one: Command) -> str:
     if one.ran is None:
         return "-"
     if one.signal:
-        return signal_name(one.signal)
+        return signal_name(one.signal).removeprefix("SIG")
     if one.status is not None:
         return str(one.status)
     return "?" if one.ran.lost else "…"
-
-
-def signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name.removeprefix("SIG")
-    except ValueError:
-        return f"SIG{number}"
 
 
 def _bytes(one: Command) -> str:

@@ -41,7 +41,6 @@ class Inside(Protocol):
 
 
 ALL = range(1 << 64)
-NONE = range(0)
 
 
 def audit(archive: Inside, packs: range, places: range | None) -> Iterator[Fault | None]:

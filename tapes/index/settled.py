@@ -13,11 +13,10 @@ from typing import cast
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound
-from tapes.index.texts import OUTPUT, Fact, Item, Texts, model_of, paths
+from tapes.index.texts import Fact, Item, Texts, model_of, paths
 from tapes.index.words import plain
 from tapes.record.digest import Digest
-from tapes.record.kinds import BodyRef, Record
-from tapes.session.commands import Command, Ran
+from tapes.session.commands import Command
 from tapes.session.view import Step, View, view
 
 MOST_BEHIND = 16
@@ -97,7 +96,7 @@ class _Reading:
         tool = self._uses.get(str(step.facts.get("tool") or ""))
         facts += (("tool", tool),) if tool else ()
         yield Item(step.item, "command", step.text, facts, step.number)
-        output = self._texts.output(_bounded(command.ran))
+        output = self._texts.output(command.ran)
         if output:
             yield Item(step.item + 1, "output", output, facts, step.number)
 
@@ -114,16 +113,3 @@ def paths_of(step: Step) -> Iterator[str]:
     for each in (step.facts, *step.facts.get("files", ())):
         if isinstance(each.get("path"), str):
             yield each["path"]
-
-
-def _bounded(ran: Ran) -> list[Record]:
-    """Its output in order, but for the middle of a long one."""
-    records = [record for _, record in sorted(ran.outputs, key=lambda part: part[1].body["n"])]
-    lengths = [BodyRef.of(record.body["data"]).length for record in records]
-    total, read = sum(lengths), 0
-    kept = []
-    for record, length in zip(records, lengths, strict=True):
-        if read < OUTPUT // 2 or total - read - length < OUTPUT // 2:
-            kept.append(record)
-        read += length
-    return kept or ([ran.end] if ran.end and not records else [])

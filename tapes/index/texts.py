@@ -9,7 +9,6 @@ read once, and its new part alone later.
 from __future__ import annotations
 
 import re
-import signal
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -22,12 +21,10 @@ from tapes.index.words import plain, said
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.session.calls import Calls
-from tapes.session.commands import Ran
+from tapes.session.commands import Ran, outputs, signal_name
 from tapes.session.exchanges import FAILED, Exchange, gather
-from tapes.session.placing import passed_on
-from tapes.session.view import REMINDERS
-from tapes.wire.purposes import is_continuation
-from tapes.wire.turns import MODEL_ROLES, Json, Media, Text, Thinking, Unknown
+from tapes.session.view import failure, said_in
+from tapes.wire.turns import MODEL_ROLES, Json, Text, Thinking
 
 REMEMBERED = 32
 """Exchanges, and sessions, whose readings are kept at hand: tool events come soon behind their exchange."""
@@ -161,17 +158,9 @@ class Texts:
         for _, message in calls.turn(calls.exchanges[digest]).messages:
             if message.role in MODEL_ROLES:
                 continue
-            aside = message.role in ("system", "developer") or is_continuation(message)
-            for block in message.blocks:
-                if isinstance(block, Text) and block.text.strip():
-                    reminder = aside or block.text.lstrip().startswith(REMINDERS)
-                    yield Item(number, "reminder" if reminder else "prompt", block.text, facts)
-                elif isinstance(block, Unknown) and (passed := passed_on(block.raw)):
-                    yield Item(number, "prompt", passed, facts)
-                elif isinstance(block, Media):  # of which the kind is said, and never a byte
-                    yield Item(number, "media", f"{block.kind} {block.media_type}", facts)
-                else:
-                    continue
+            for type_, text in said_in(message):
+                # Of media the kind is found, and never a byte.
+                yield Item(number, type_, text.partition(" (")[0] if type_ == "media" else text, facts)
                 number += 1
 
     def ended(self, digest: Digest, record: Record, *, again: bool) -> Iterator[Item]:
@@ -186,9 +175,7 @@ class Texts:
                 yield Item(number, "thinking" if isinstance(block, Thinking) else "answer", block.text, facts)
                 number += 1
         if exchange.outcome in FAILED and not again:
-            told = reading.error.message if reading.error else str(record.body.get("error", ""))
-            status = f" {exchange.status}" if exchange.status not in (None, 101) else ""
-            text = f"{exchange.outcome}{status}: {told}".rstrip(": ")
+            text = failure(exchange, reading)
             yield Item(number, "error", text, (*facts, ("is", "error")))
 
     def used(self, record: Record) -> Item:
@@ -222,8 +209,7 @@ class Texts:
             found = self._of_event(use)
             facts += _of_exchange(*found) if found is not None else ()
         line = ran.line or b" ".join(ran.said("argv", ())).decode("utf-8", "replace")
-        ordered = [record for _, record in sorted(ran.outputs, key=lambda part: part[1].body["n"])]
-        output = self.output(ordered or ([ran.end] if ran.end else []))
+        output = self.output(ran)
         return [Item(0, "command", line, facts), *([Item(1, "output", output, facts)] if output else [])]
 
     def of_command(self, ran: Ran) -> Iterator[Fact]:
@@ -242,15 +228,14 @@ class Texts:
             if status or number:
                 yield "is", "error"
 
-    def output(self, records: Iterable[Record]) -> str:
-        """What a command wrote, by its `command.output` records, or its `command.end` where there are none."""
+    def output(self, ran: Ran) -> str:
+        """What a command wrote; of more than OUTPUT bytes the beginning and the end."""
         data = b""
-        for record in records:
-            if record.type == "command.output":
-                with suppress(Withheld):  # of what is left the rest can be found
-                    data += self.veil.body(BodyRef.of(record.body["data"]))
-            else:
-                data += b"".join(record.body.get(key, b"") for key in ("head", "tail"))
+        for record in outputs(ran, OUTPUT):
+            with suppress(Withheld):  # of what is left the rest can be found
+                data += self.veil.body(BodyRef.of(record.body["data"]))
+        if not ran.outputs and ran.end is not None:
+            data = b"".join(ran.end.body.get(key, b"") for key in ("head", "tail"))
         return data.decode("utf-8", "replace")
 
 
@@ -286,10 +271,6 @@ def _paths(value: Json, key: str) -> Iterator[str]:
             yield value
         elif "*** " in value:
             yield from (found[1] or found[2] for found in _PATCHED.finditer(value))
-
-
-def signal_name(number: int) -> str:
-    return signal.Signals(number).name if number in set(signal.Signals) else f"SIG{number}"
 
 
 def _text(data: Any) -> str:

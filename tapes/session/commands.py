@@ -7,6 +7,7 @@ Read from the records every time; nothing of it is stored. What a command *was a
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -173,6 +174,27 @@ class Command:
             yield f"{name}={text}"
 
 
+def outputs(ran: Ran, most: int | None = None) -> list[Record]:
+    """The records of its output in order; of more than about `most` bytes those of the beginning and of the end."""
+    ordered = [record for _, record in sorted(ran.outputs, key=lambda part: part[1].body["n"])]
+    left = sum(map(_length, ordered))
+    kept = left if most is None else most // 2
+    read = 0
+    found = []
+    for record in ordered:
+        length = _length(record)
+        if read < kept or left <= kept:
+            found.append(record)
+        read += length
+        left -= length
+    return found
+
+
+def signal_name(number: int) -> str:
+    """As kill(1) names it, with SIG before."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"SIG{number}"
+
+
 def pieces(archive: Archive, ran: Ran, most: int | None = None) -> Iterator[tuple[str, bytes]]:
     """What it wrote, redacted, in the order it came: stream and bytes. No more than about `most` bytes where that is
     given: then as much of the beginning as of the end. Where the output was not stored by itself, what its end has of
@@ -181,15 +203,8 @@ def pieces(archive: Archive, ran: Ran, most: int | None = None) -> Iterator[tupl
         if ran.end is not None:
             yield from (("m", ran.end.body[key]) for key in ("head", "tail") if ran.end.body.get(key))
         return
-    left = sum(_length(record) for _, record in ran.outputs)
-    kept = left if most is None else most // 2
-    read = 0
-    for _, record in sorted(ran.outputs, key=lambda part: part[1].body["n"]):
-        length = _length(record)
-        if read < kept or left <= kept:
-            yield from _streams(archive, record)
-        read += length
-        left -= length
+    for record in outputs(ran, most):
+        yield from _streams(archive, record)
 
 
 def _streams(archive: Archive, record: Record) -> Iterator[tuple[str, bytes]]:

@@ -22,7 +22,7 @@ from tapes.errors import Damaged, NotFound
 from tapes.record.digest import Digest
 from tapes.session.facts import Facts, FactsFile, Priced, ToolUse
 from tapes.session.rows import summary_of
-from tapes.session.usage import Call, Tokens
+from tapes.session.usage import Tokens
 
 GROUPS = ("day", "agent", "model", "tool", "project", "session")
 
@@ -268,8 +268,3 @@ class _Top:
 
     def best(self) -> list[Best]:
         return [item[2] for item in sorted(self._heap, key=lambda item: item[:2], reverse=True)]
-
-
-def usage_of(calls: list[Call]) -> Tokens:
-    """What some calls took together, without warm-ups: of a thread, of a step."""
-    return sum((call.tokens for call in calls if call.tokens and not call.warm_up), Tokens())

@@ -167,7 +167,7 @@ def call_of(archive: Archive, exchange: Exchange, readings: Calls, *, retried: b
         hash=exchange.hash,
         end=exchange.end_hash,
         thread=exchange.thread,
-        model=reading.model or _asked(archive, exchange),
+        model=reading.model or _asked(exchange, readings),
         url=str(exchange.body["url"]),
         wall_ns=exchange.opened.wall_ns,
         outcome=exchange.outcome,
@@ -263,13 +263,10 @@ def _is_warm_up(archive: Archive, exchange: Exchange, reading: ResponseReading) 
     return isinstance(asked, dict) and asked.get("generate") is False
 
 
-def _asked(archive: Archive, exchange: Exchange) -> str:
+def _asked(exchange: Exchange, readings: Calls) -> str:
     from tapes.wire import dialects
 
     named = ""
-    try:
-        if exchange.request is not None:
-            named = exchange.dialect.read_turn(archive.body(exchange.request)).model
-    except (Withheld, Damaged, NotFound):
-        pass  # then the path may still name it
+    with contextlib.suppress(Withheld, Damaged, NotFound):  # then the path may still name it
+        named = readings.turn(exchange).model
     return named or dialects.model_in(str(exchange.body["url"]))

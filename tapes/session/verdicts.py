@@ -207,7 +207,7 @@ def same_exit(told: Told, ran: Ran) -> bool | None:
     status, signal = ran.end.body["status"], ran.end.body["signal"]
     if status is None and signal is None:
         return None
-    said = told.signal if told.signal is not None else None
+    said = told.signal
     if said is None and told.status is None:
         return None
     if said is None and told.status is not None and told.status < 0:

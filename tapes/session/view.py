@@ -27,7 +27,7 @@ from tapes.session.threads import Place, Thread, Threads
 from tapes.session.usage import counts
 from tapes.wire.files import Deed, blocks, deeds
 from tapes.wire.purposes import is_continuation
-from tapes.wire.turns import MODEL_ROLES, Media, Message, Text, Thinking, Unknown
+from tapes.wire.turns import MODEL_ROLES, Media, Message, ResponseReading, Text, Thinking, Unknown
 
 STEP_TYPES = (
     "prompt",
@@ -237,7 +237,7 @@ class _Reader:
         items = [seam(place)] if place.seam and place.seam != "compaction" else []
         for index, message in self._calls.turn(exchange).messages:
             if message.role not in MODEL_ROLES and (place.new is None or index in place.new):
-                items += _said(message, by_agent=place.purpose == "compaction")
+                items += [_Item(*told) for told in said_in(message, by_agent=place.purpose == "compaction")]
         return items
 
     def _ended(self, digest: Digest, record: Record) -> list[_Item]:
@@ -250,7 +250,6 @@ class _Reader:
         if exchange.outcome not in FAILED and place is not None and place.purpose == "probe":
             return []
         reading = self._calls.answer(exchange)
-        message = reading.error.message if reading.error else ""
         for block in reading.message.blocks if reading.message else ():
             match block:
                 case Thinking():
@@ -262,10 +261,8 @@ class _Reader:
         if items:
             items[0] = replace(items[0], facts={**items[0].facts, **self._times(exchange)})
         if exchange.outcome in FAILED and exchange.retry_of is None:
-            status = f" {exchange.status}" if exchange.status not in (None, 101) else ""
-            text = message or str(record.body.get("error", ""))
             facts = {"outcome": exchange.outcome, "status": exchange.status, **self._retries(exchange)}
-            items.append(_Item("error", f"{exchange.outcome}{status}: {text}".rstrip(": "), True, facts))
+            items.append(_Item("error", failure(exchange, reading), True, facts))
         return items
 
     def _use(self, digest: Digest, record: Record) -> list[_Item]:
@@ -369,19 +366,27 @@ def _edits(found: tuple[Deed, ...]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value}
 
 
-def _said(message: Message, *, by_agent: bool) -> list[_Item]:
-    """The items of a message. `by_agent`: no person has said it, though it comes in a person's name."""
-    items: list[_Item] = []
+def failure(exchange: Exchange, reading: ResponseReading) -> str:
+    """How a call failed, in a line."""
+    status = f" {exchange.status}" if exchange.status not in (None, 101) else ""
+    text = reading.error.message if reading.error else ""
+    if not text and exchange.end is not None:
+        text = str(exchange.end.body.get("error", ""))
+    return f"{exchange.outcome}{status}: {text}".rstrip(": ")
+
+
+def said_in(message: Message, *, by_agent: bool = False) -> Iterator[tuple[str, str]]:
+    """What a message says, part by part: the type of step, and the words. `by_agent`: no person has said it, though it
+    comes in a person's name."""
     aside = by_agent or message.role in ("system", "developer") or is_continuation(message)
     for block in message.blocks:
         if isinstance(block, Text) and block.text.strip():
             reminder = aside or block.text.lstrip().startswith(REMINDERS)
-            items.append(_Item("reminder" if reminder else "prompt", block.text))
+            yield "reminder" if reminder else "prompt", block.text
         elif isinstance(block, Unknown) and (passed := passed_on(block.raw)):
-            items.append(_Item("prompt", passed))
+            yield "prompt", passed
         elif isinstance(block, Media):
-            items.append(_Item("media", f"{block.kind} {block.media_type} ({block.size} bytes)"))
-    return items
+            yield "media", f"{block.kind} {block.media_type} ({block.size} bytes)"
 
 
 def _gap(digest: Digest, record: Record) -> list[_Item]:

@@ -25,10 +25,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tapes_addons.plan import PARENT
 from tapes_addons.terminal.real import Modes, set_modes
 
-PARENT = "TAPES_PARENT"
-"""Variable: the process id of the agent's parent."""
 REPORT = struct.Struct("<ci")
 STARTED, NOT_STARTED, STOPPED, ENDED = b"p", b"e", b"s", b"x"
 """Process id; errno; number of the stopping signal; status as of waitpid."""

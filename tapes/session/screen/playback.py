@@ -59,9 +59,6 @@ class Playback:
             self._begin(place, screen)
         self._show_until(at_ns)
 
-    def go_to_end(self) -> None:
-        self.go_to(self.tape.upto_ns)
-
     def go_to_mark(self, direction: int, slack_ns: int = 0) -> Mark | None:
         """To the next command, or the one before; None where there is none. Going back, one that began less than
         `slack_ns` ago is passed over: whoever watches it run means the one before."""

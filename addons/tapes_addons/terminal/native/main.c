@@ -174,6 +174,7 @@ static int run(char **args) {
     report_flush(&r); /* before anything that starts in it can be told */
     /* Without a pump the waiter does its work, and reports what it can. */
     if (pump_start(&r, streams, &line, began, deep[0], strchr(args[6], 'c') != NULL) == 0) report_forget(&r);
+    pid_t sentinel = sentinel_start(); /* before the command, which may signal its group at once */
     pid_t parent = getpid(), child = fork();
     if (child == 0) {
         in_child(parent, streams, deep[1]);
@@ -184,9 +185,9 @@ static int run(char **args) {
         struct message unseen = {.what = 'e', .status = 0x7f, .mono = mono_now(), .wall = wall_now()};
         if (write(line.to_pump[1], &unseen, sizeof unseen) < 0) { /* no pump either */
         }
+        sentinel_end(sentinel);
         become(exe, argv, scope, "");
     }
-    pid_t sentinel = sentinel_start();
     if (deep[1] >= 0) close(deep[1]);
     wait_for(&r, child, sentinel, streams, &line, began, deep[0]);
 }

@@ -105,6 +105,7 @@ struct line { /* between waiter and pump */
 
 void pump(struct report *r, struct stream s[2], const struct line *line, pid_t waiter, uint64_t began, int deep);
 pid_t sentinel_start(void);
+void sentinel_end(pid_t sentinel);
 void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2], const struct line *line, uint64_t began,
               int deep) __attribute__((noreturn));
 

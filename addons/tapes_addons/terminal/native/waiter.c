@@ -40,11 +40,15 @@ static void catch_all(void) {
 
 pid_t sentinel_start(void) {
 #ifdef __linux__
-    pid_t parent = getpid(), pid = fork();
-    if (pid) return pid;
-    sigset_t all;
+    /* Blocked before it exists: one that a signal for the group ended would let us send the command a second one. */
+    sigset_t all, before;
     sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t parent = getpid(), pid = fork();
+    if (pid) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        return pid;
+    }
     keep_only(NULL, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     while (getppid() == parent) pause();
@@ -52,6 +56,10 @@ pid_t sentinel_start(void) {
 #else
     return -1;
 #endif
+}
+
+void sentinel_end(pid_t sentinel) {
+    if (sentinel > 0) kill(sentinel, SIGKILL), waitpid(sentinel, NULL, 0);
 }
 
 static int is_pending(pid_t pid, int number) {
@@ -85,10 +93,11 @@ static void tell_pump(struct waiting *w, char what) {
 
 static void pass_on(struct waiting *w, int number) {
     if (w->sentinel > 0 && is_pending(w->sentinel, number) && getpgid(w->child) == getpgrp()) {
-        /* The command has it. What is pending can only be taken back by its owner's end. */
-        kill(w->sentinel, SIGKILL);
-        waitpid(w->sentinel, NULL, 0);
+        /* The command has it. What is pending can only be taken back by its owner's end, and the next signal must
+         * find a sentinel. */
+        pid_t spent = w->sentinel;
         w->sentinel = sentinel_start();
+        sentinel_end(spent);
         return;
     }
     kill(w->child, number);
@@ -217,7 +226,7 @@ void wait_for(struct report *r, pid_t child, pid_t sentinel, struct stream s[2],
     for (;;) {
         look_at_child(&w);
         if (w.is_over && !told) {
-            if (w.sentinel > 0) kill(w.sentinel, SIGKILL), waitpid(w.sentinel, NULL, 0);
+            sentinel_end(w.sentinel);
             w.sentinel = -1;
             tell_pump(&w, 'e');
             told = 1;

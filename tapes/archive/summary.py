@@ -78,7 +78,7 @@ class Summary:
     def fold(self, type_: str, body: Mapping[str, Any], wall_ns: int) -> None:
         """Take the session's next record in."""
         self.upto += 1
-        if type_ != "redaction":  # which is of later, and no part of the run
+        if not self.closed and type_ != "redaction":  # notes and redactions of later are no part of the run
             self.ended_ns = max(self.ended_ns, wall_ns)
         if "session.open" in (type_, body.get("type")):  # the second: of what stands in its place
             self.started_ns = wall_ns

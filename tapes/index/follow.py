@@ -30,6 +30,7 @@ from tapes.record.kinds import BodyRef, Record
 from tapes.record.tomb import WITHHELD
 from tapes.session.exchanges import FAILED
 from tapes.session.joining import witnessed
+from tapes.session.notes import words_of
 
 CHUNK_SECONDS = 0.5
 """One transaction takes about so long at most: others wait for it."""
@@ -172,7 +173,7 @@ class Follower:
                 named = db.execute("SELECT name FROM calls WHERE session = ? AND id = ?", key).fetchone()
                 yield self._texts.resulted(record, named[0] if named else "")
             case "note" if body.get("decision") != "allowed":
-                yield Item(0, "note", str(body.get("text", "")))
+                yield Item(0, "note", words_of(body))
             case "gap":
                 yield Item(0, "gap", str(body["reason"]), (("is", "error"),))
             case _:

@@ -22,6 +22,7 @@ from tapes.record.tomb import WITHHELD
 from tapes.session.calls import Calls
 from tapes.session.commands import Command
 from tapes.session.exchanges import FAILED, Exchange, gather
+from tapes.session.notes import words_of
 from tapes.session.placing import passed_on, placed
 from tapes.session.threads import Place, Thread, Threads
 from tapes.session.usage import counts
@@ -397,4 +398,4 @@ def _gap(digest: Digest, record: Record) -> list[_Item]:
 def _note(digest: Digest, record: Record) -> list[_Item]:
     if record.body.get("decision") == "allowed":
         return []  # the commands say who allowed them; each call would have such a line
-    return [_Item("note", str(record.body.get("text", "")))]
+    return [_Item("note", words_of(record.body))]

@@ -34,6 +34,10 @@ def test_an_asciicast_is_written(recorded: Bench, form: str) -> None:
     assert cast.header["title"].startswith("generic ")
 
 
+def test_without_a_format_it_is_an_asciicast(recorded: Bench) -> None:
+    assert recorded.tapes("export", "@").stdout == recorded.tapes("export", "@", "--format", "asciicast").stdout
+
+
 def test_json_events_are_one_object_a_line(recorded: Bench) -> None:
     rows = [json.loads(line) for line in recorded.tapes("export", "--format", "jsonl").stdout.splitlines()]
     assert rows[0]["event"] == "session.open"
@@ -89,6 +93,6 @@ def test_what_is_missing_is_said_and_shows_in_the_exit_code(recorded: Bench) -> 
         assert done.returncode == 1 and b"7 bytes are not there" in done.stderr
 
 
-@pytest.mark.parametrize("words", [["@:1", "--format", "text"], ["--format", "text", "--idle-limit", "2"], []])
+@pytest.mark.parametrize("words", [["@:1", "--format", "text"], ["--format", "text", "--idle-limit", "2"], ["--format", "gif"]])
 def test_what_cannot_be_is_a_usage_error(recorded: Bench, words: list[str]) -> None:
     assert recorded.tapes("export", *words).returncode == 2

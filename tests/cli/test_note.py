@@ -47,6 +47,11 @@ def name_of(b: Bench, record: Record) -> Any:
         return archive.record(record.session).body["name"]
 
 
+def noted_in(b: Bench, name: str) -> str:
+    """The record of the one note in it."""
+    return str(next(row["hash"] for row in b.rows("show", name) if row["type"] == "note"))
+
+
 def test_one_word_is_noted_in_the_last_session_and_two_in_the_first_that_is_named(b: Bench) -> None:
     last, named = noted(b, "what I saw"), noted(b, "first", f"with {KEY} in it")
     assert (last.body["kind"], last.body["text"], name_of(b, last)) == ("note", "what I saw", "second")
@@ -64,6 +69,21 @@ def test_a_snapshot_says_where_one_is_working_and_no_more(b: Bench) -> None:
     assert b"SOME_WORD" in note.body["variables"]
     assert note.body["snapshot"]["kernel"]
     assert "not-to-be-kept" not in str(note.body) and "sesame" not in str(note.body)
+    told = next(row["text"] for row in b.rows("show", "first") if row["type"] == "note")
+    assert told.startswith("snapshot: ") and "AWS_PROFILE=prod-west-2" in told
+    assert [hit["hash"] for hit in b.rows("search", "snapshot", "type:note")] == [noted_in(b, "first")]
+
+
+def test_a_session_is_no_longer_for_a_note_of_later(b: Bench) -> None:
+    def lengths() -> list[float]:
+        return [row["seconds"] for row in b.rows("log")]
+
+    with LmdbArchive.open(b.home / "archive") as archive:
+        session = archive.names()["second"]
+        archive.commit(Batch([Draft("session.close", {"how": "test", "status": 0, "signal": None}, session)]))
+    before = lengths()
+    noted(b, "of much later")
+    assert lengths() == before
 
 
 def test_a_session_that_another_process_records_can_be_noted_in(b: Bench) -> None:

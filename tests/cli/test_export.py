@@ -93,6 +93,8 @@ def test_what_is_missing_is_said_and_shows_in_the_exit_code(recorded: Bench) -> 
         assert done.returncode == 1 and b"7 bytes are not there" in done.stderr
 
 
-@pytest.mark.parametrize("words", [["@:1", "--format", "text"], ["--format", "text", "--idle-limit", "2"], ["--format", "gif"]])
+@pytest.mark.parametrize(
+    "words", [["@:1", "--format", "text"], ["--format", "text", "--idle-limit", "2"], ["--format", "gif"]]
+)
 def test_what_cannot_be_is_a_usage_error(recorded: Bench, words: list[str]) -> None:
     assert recorded.tapes("export", *words).returncode == 2

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support import Bench
+from tapes.archive.base import Batch, Draft
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.verify import verify
 from tapes.intake.opening import Facts, open_session

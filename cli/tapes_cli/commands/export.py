@@ -27,7 +27,9 @@ FORMATS = ("asciicast", "asciicast-v2", "jsonl", "text")
 
 @click.command("export")
 @click.argument("ref", default="@")
-@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="See docs/cli.md.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="See docs/cli.md."
+)
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path), help="A file instead of standard output.")
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option("--idle-limit", type=click.FloatRange(0), metavar="S", help="Asciicasts: no pause longer than this.")

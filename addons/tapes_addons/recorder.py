@@ -154,7 +154,7 @@ class Run:
             self.session, summary = open_session(self.archive, facts, redactor)
             linker = Linker()
         control.send(session=self.session.hex())
-        around = Surroundings(plan.agent, getpass.getuser(), plan.person, shells.ALL, Contexts(environ))
+        around = Surroundings(plan.agent, getpass.getuser(), plan.person, tuple(shells.ALL), Contexts(environ))
         splitter = Splitter(self.session, redactor, around)
         splitter.go_on(left, self.archive)
         self.recording = Recording(splitter, by_name(plan.agent), linker, summary, joiner=joiner)

@@ -22,6 +22,9 @@ from tapes_cli.exit_codes import Exit
 if TYPE_CHECKING:  # `tapes log` needs none of what it imports
     from tapes_addons.warm import Warm
 
+# What is imported stays; to look for garbage in it as often as Python does takes a tenth of a short command's time.
+gc.set_threshold(50_000)
+
 VERBS = {
     "run": "Record an agent: tapes run -- claude",
     "serve": "Record agents that are started elsewhere, until stopped",
@@ -53,10 +56,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        # What is imported stays; looking for garbage in it takes a good part of a short command's time.
-        gc.disable()
         module = importlib.import_module(f"tapes_cli.commands.{cmd_name.replace('-', '_')}")
-        gc.enable()
         command: click.Command = module.command
         return command
 

@@ -14,6 +14,7 @@ import click
 from tapes.wire import shells
 from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.shells.base import Witness
+from tapes.wire.shells.marked import MARKED
 from tapes_addons.terminal.install import SHIMS, Marked, Own, install
 
 Join = Literal["auto", "hooks", "none"]
@@ -72,7 +73,7 @@ def witnessed(run_dir: Path, agent: str, launch: Launch, settings: Settings, wat
     nonce = os.urandom(8)
     installed = install(
         run_dir,
-        agents=[Marked(each.name, each.marks, each.scope) for each in shells.ALL],
+        agents=[Marked(name, *marked) for name, marked in MARKED.items()],
         launched=agent,
         # This process becomes the launcher by exec.
         launcher_pid=os.getpid(),

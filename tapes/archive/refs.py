@@ -12,16 +12,19 @@ from dataclasses import dataclass
 
 from tapes.archive.base import FIND_LIMIT, Archive
 from tapes.errors import Ambiguous, NotFound, UsageError
+from tapes.pattern import pattern
 from tapes.record.digest import Digest
 
-_NAME = re.compile(r"(?![-@])[\w.-]{1,64}")
-_LATEST = re.compile(r"@(?:~(\d{1,9}))?", re.ASCII)
-_PREFIX = re.compile(r"[0-9a-fA-F]{4,64}", re.ASCII)
-_STEP = re.compile(r"(.*):(\d{1,9})", re.ASCII | re.DOTALL)
+_NAME = pattern(r"(?![-@])[\w.-]{1,64}")
+_LATEST = pattern(r"@(?:~(\d{1,9}))?", re.ASCII)
+_PREFIX = pattern(r"[0-9a-fA-F]{4,64}", re.ASCII)
+_STEP = pattern(r"(.*):(\d{1,9})", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
+    """What a text stands for."""
+
     session: Digest
     record: Digest | None = None
     """Set where the text named a record that is not a session's first."""

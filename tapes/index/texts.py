@@ -18,6 +18,7 @@ from typing import Any, cast
 from tapes.archive.base import Archive, Link
 from tapes.errors import Withheld
 from tapes.index.words import plain, said
+from tapes.pattern import pattern
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.session.calls import Calls
@@ -30,8 +31,8 @@ REMEMBERED = 32
 """Exchanges, and sessions, whose readings are kept at hand: tool events come soon behind their exchange."""
 OUTPUT = 1024 * 1024
 """Bytes of one command's output that are read: of more, its beginning and its end."""
-_PATH_KEYS = re.compile(r"(?:.*_)?(?:path|file|filename|filepath|dir|directory|paths|files)|.*(?:Path|File|Dir)")
-_PATCHED = re.compile(r"^\*\*\* (?:Add|Update|Delete) File: (.+)$|^\*\*\* Move to: (.+)$", re.MULTILINE)
+_PATH_KEYS = pattern(r"(?:.*_)?(?:path|file|filename|filepath|dir|directory|paths|files)|.*(?:Path|File|Dir)")
+_PATCHED = pattern(r"^\*\*\* (?:Add|Update|Delete) File: (.+)$|^\*\*\* Move to: (.+)$", re.MULTILINE)
 LONGEST_PATH = 1024
 
 type Fact = tuple[str, str]

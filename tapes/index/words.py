@@ -10,19 +10,20 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from tapes.pattern import pattern
 from tapes.wire.turns import Json
 
 MOST = 1024 * 1024
 """Characters of one text that are kept; of a longer one the first and the last half of that."""
 _CUT = "\n…\n"
-_ESCAPES = re.compile(
+_ESCAPES = pattern(
     r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])"
     r"|\x9b[0-?]*[ -/]*[@-~]"
 )
 _CONTROLS = {code: " " for code in (*range(0x20), 0x7F, *range(0x80, 0xA0)) if chr(code) not in "\n\r\t"}
-_DATA_URI = re.compile(r"(data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,)[\w+/=-]+")
-_RUN = re.compile(r"[\w+/-]{60,}={0,2}(?:\r?\n[\w+/-]{20,}={0,2}(?![^\r\n]))*", re.ASCII)
-_LINE = re.compile(r"[^\W_]{24,}", re.ASCII)
+_DATA_URI = pattern(r"(data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,)[\w+/=-]+")
+_RUN = pattern(r"[\w+/-]{60,}={0,2}(?:\r?\n[\w+/-]{20,}={0,2}(?![^\r\n]))*", re.ASCII)
+_LINE = pattern(r"[^\W_]{24,}", re.ASCII)
 _GIANT = 1024
 
 

@@ -13,10 +13,12 @@ from typing import Self
 
 from blake3 import blake3
 
+from tapes.pattern import pattern
+
 NODE_CONTEXT = "tapes 2026 node v1"
 RECORD_CONTEXT = "tapes 2026 record v1"
 
-_HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_HEX = pattern(r"[0-9a-f]{64}", re.ASCII)
 
 # The context string is hashed once; a copy of the state is what each digest starts from. Never updated in
 # place.

@@ -28,6 +28,8 @@ NOTHING = bytes(16)
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
+    """What stays of a record that was withheld."""
+
     hash: Digest
     type: str
     session: Digest | None

@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tapes.pattern import pattern
 from tapes.search.query import Words
 
-_WORD = re.compile(r"[A-Za-z0-9]+")
+_WORD = pattern(r"[A-Za-z0-9]+")
 SHORTEST = 3
 """Letters of a beginning that are worth asking for."""
 

@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 
 from tapes.errors import UsageError
+from tapes.pattern import pattern
 
 FIELDS = (
     "tool",
@@ -33,7 +34,7 @@ FIELDS = (
     "until",
     "participant",
 )
-_TOKEN = re.compile(
+_TOKEN = pattern(
     r"""\s*(?:
       (?P<open>-?\() | (?P<close>\))
     | (?P<minus>-)? (?:(?P<field>[A-Za-z]+):)? (?: "(?P<quoted>[^"]*)"(?P<star>\*)? | (?P<bare>[^\s()"]+) )
@@ -41,7 +42,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_WORD = re.compile(r"(.+?)(\*?)", re.DOTALL)
+_WORD = pattern(r"(.+?)(\*?)", re.DOTALL)
 DEEPEST = 50
 
 

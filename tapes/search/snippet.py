@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tapes.pattern import pattern
 from tapes.search.query import Words
 
 BEFORE = 30
@@ -14,7 +15,7 @@ LONG = 240
 """Characters of a snippet; whoever shows it cuts it to what there is room for."""
 SEEN = 200
 """Matches that are looked at to find the best place."""
-_WORD = re.compile(r"[^\W_]+")
+_WORD = pattern(r"[^\W_]+")
 
 type Span = tuple[int, int]
 

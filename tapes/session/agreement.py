@@ -9,11 +9,11 @@ fair (a cursor that moves, a part left out), only a text of which most was never
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
-from tapes.wire.redact.shapes import MARKER
+from tapes.pattern import pattern
+from tapes.wire.markers import MARKER_TEXT
 
 type Pieces = Sequence[tuple[str, bytes]]
 """Output as it came: stream (`o`, `e`, `m`) and bytes."""
@@ -31,18 +31,17 @@ MIXED_MAX = 1_000_000
 WAYS = 256
 """As many ways of unpicking two streams are followed at once; it is more only where they are much alike."""
 
-_MARKER = re.compile(MARKER.pattern.decode())
-_HOLES = re.compile(f"{HOLE}+")
-_ESCAPES = re.compile(
+_HOLES = pattern(f"{HOLE}+")
+_ESCAPES = pattern(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC: titles, links
     r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # DCS and other strings
     r"|\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|\x1b\[?[0-9;]*(?=\n|\Z)"  # one that the agent's own shortening cut through
     r"|\x1b[ -/]*[0-~]"
 )
-_MOVES = re.compile(r"\r(?!\n|\r*\n)|[\x08\x0b\x0c]|\x1b\[[0-?]*[ -/]*[@-ln-~]|\x1b[78DEHMc]")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_SPACE = re.compile(r"\s+")
+_MOVES = pattern(r"\r(?!\n|\r*\n)|[\x08\x0b\x0c]|\x1b\[[0-?]*[ -/]*[@-ln-~]|\x1b[78DEHMc]")
+_CONTROLS = pattern(r"[\x00-\x08\x0b-\x1f\x7f]")
+_SPACE = pattern(r"\s+")
 
 
 def same_line(asked: str, ran: str) -> bool:
@@ -82,7 +81,7 @@ def _text(data: bytes) -> str:
 
 
 def _with_holes(text: str) -> str:
-    return _HOLES.sub(HOLE, _MARKER.sub(HOLE, text))
+    return _HOLES.sub(HOLE, MARKER_TEXT.sub(HOLE, text))
 
 
 def _plain(text: str) -> str:

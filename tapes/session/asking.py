@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from tapes.errors import Damaged, NotFound, Withheld
+from tapes.pattern import pattern
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.session.calls import Calls
@@ -16,7 +17,7 @@ from tapes.session.rows import header_map
 from tapes.wire import agents
 from tapes.wire.shells.base import Claim, Shells, Told
 
-_REMINDERS = re.compile(r"(?:\s*<system-reminder>(?:(?!<system-reminder>).)*</system-reminder>)+\s*\Z", re.DOTALL)
+_REMINDERS = pattern(r"(?:\s*<system-reminder>(?:(?!<system-reminder>).)*</system-reminder>)+\s*\Z", re.DOTALL)
 """What an agent adds to a result in its own name, of whatever kind the result is."""
 UNREADABLE = (Withheld, Damaged, NotFound)
 
@@ -81,7 +82,7 @@ class Asking:
         agent = self._session_agent
         if exchange is not None:
             spoken = agents.speaking(header_map(exchange.body["headers"])).name
-            agent = agent if spoken == agents.AGENTS[-1].name else spoken
+            agent = agent if spoken == agents.UNKNOWN else spoken
         claims: tuple[Claim, ...] = ()
         try:
             if "error" not in record.body:  # a call that came in part runs nothing

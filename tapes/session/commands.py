@@ -7,7 +7,6 @@ Read from the records every time; nothing of it is stored. What a command *was a
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -192,6 +191,8 @@ def outputs(ran: Ran, most: int | None = None) -> list[Record]:
 
 def signal_name(number: int) -> str:
     """As kill(1) names it, with SIG before."""
+    import signal  # its tables of names are made when it is imported
+
     return signal.Signals(number).name if number in set(signal.Signals) else f"SIG{number}"
 
 

@@ -10,14 +10,13 @@ Checked: every leaf that is read, and the nodes above all. The hash over a whole
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from tapes.archive.base import Archive, Link
-from tapes.record.digest import Digest
+from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import BodyRef
 from tapes.wire.dialects.base import Dialect
 from tapes.wire.places import Places, places
@@ -201,7 +200,7 @@ def mark(message: Message) -> bytes:
                 parts.append(("media", block.fingerprint, block.where))
             case _:
                 parts.append(("other", _sorted(_plain(block.raw))))
-    return hashlib.blake2b(repr(parts).encode("utf-8", "replace"), digest_size=12).digest()
+    return blob_digest(repr(parts).encode("utf-8", "replace"))
 
 
 def _plain(raw: object) -> object:

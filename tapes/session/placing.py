@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tapes.errors import Damaged, NotFound, Withheld
-from tapes.record.digest import Digest
+from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import Record
 from tapes.session.calls import Calls
 from tapes.session.exchanges import FAILED, Exchange
@@ -92,14 +91,10 @@ def _is_said(message: Message) -> bool:
 
 
 def _ground(request: RequestReading) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for block in request.system:
-        digest.update(block.text.encode("utf-8", "replace") if isinstance(block, Text) else b"?")
-    for message in request.messages[:1]:
-        digest.update(mark(message) if message.role in ("system", "developer") else b"")
-    for tool in request.tools:
-        digest.update(b"\0" + tool.name.encode("utf-8", "replace"))
-    return digest.digest()
+    parts = [block.text.encode("utf-8", "replace") if isinstance(block, Text) else b"?" for block in request.system]
+    parts += [mark(message) for message in request.messages[:1] if message.role in ("system", "developer")]
+    parts += [b"\0" + tool.name.encode("utf-8", "replace") for tool in request.tools]
+    return blob_digest(b"".join(parts))
 
 
 def _spawns(records: Sequence[tuple[Digest, Record]], calls: Calls) -> Iterator[Spawn]:

@@ -58,7 +58,7 @@ def _read_into(summary: Summary, archive: Archive, body: Mapping[str, Any]) -> b
     agent = agents.by_name(summary.agent)
     if summary.agent == WITHHELD:  # with the command line; what stays may still say it
         agent = agents.speaking(headers)
-        summary.agent = summary.agent if agent is agents.AGENTS[-1] else agent.name
+        summary.agent = summary.agent if agent.name == agents.UNKNOWN else agent.name
     summary.agent_version = agent.identity(headers).version or summary.agent_version
     reference, model = BodyRef.match(body["request"]), dialects.model_in(body["url"])
     read = reference is not None

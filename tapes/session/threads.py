@@ -92,6 +92,8 @@ class Thread:
 
 @dataclass(slots=True)
 class _State:
+    """What a thread has had so far."""
+
     thread: Thread
     ground: bytes
     marks: tuple[bytes, ...] = ()

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tapes.archive.base import Archive
-from tapes.archive.redaction import steps_withheld
 from tapes.errors import Damaged, NotFound, Withheld
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.record.tomb import WITHHELD
 from tapes.session.calls import Calls
-from tapes.session.commands import Command
 from tapes.session.exchanges import FAILED, Exchange, gather
 from tapes.session.notes import words_of
 from tapes.session.placing import passed_on, placed
@@ -29,6 +27,9 @@ from tapes.session.usage import counts
 from tapes.wire.files import Deed, blocks, deeds
 from tapes.wire.purposes import is_continuation
 from tapes.wire.turns import MODEL_ROLES, Media, Message, ResponseReading, Text, Thinking, Unknown
+
+if TYPE_CHECKING:
+    from tapes.session.commands import Command
 
 STEP_TYPES = (
     "prompt",
@@ -126,7 +127,12 @@ def view(archive: Archive, session: Digest) -> View:
         from tapes.session.audit import commands_in  # and the agents' ways, which other sessions need not wait for
 
         commands = list(commands_in(archive, records, calls))
-    reader = _Reader(calls, steps_withheld(records), commands, threads)
+    withheld: Mapping[int, int] = {}
+    if any(record.type == "redaction" for _, record in records):
+        from tapes.archive.redaction import steps_withheld
+
+        withheld = steps_withheld(records)
+    reader = _Reader(calls, withheld, commands, threads)
     return View(commands, threads.all, calls, records, _steps(records, reader))
 
 

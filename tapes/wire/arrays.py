@@ -7,14 +7,13 @@ than `max_element` only its place is kept, and its `error` says so.
 
 from __future__ import annotations
 
-import re
-
+from tapes.pattern import pattern
 from tapes.wire.events import MAX_EVENT, SLICE, Event
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
-_IN_STRING = re.compile(rb'["\\]')
-_IN_ARRAY = re.compile(rb'["\[\]{},]')
-_DEEPER = re.compile(rb'["\[\]{}]')
+_IN_STRING = pattern(rb'["\\]')
+_IN_ARRAY = pattern(rb'["\[\]{},]')
+_DEEPER = pattern(rb'["\[\]{}]')
 
 
 class ArrayDecoder:

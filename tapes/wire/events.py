@@ -10,8 +10,9 @@ returns all events of its slice at once, so a caller with a whole body at hand f
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+
+from tapes.pattern import pattern
 
 MAX_EVENT = 64 * 1024 * 1024
 SLICE = 64 * 1024
@@ -20,9 +21,9 @@ _NAME = 4096
 """Bytes of an event's type or id that are kept."""
 _KEPT = 2 * _NAME
 _BOM = b"\xef\xbb\xbf"
-_LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
+_LINE_END = pattern(rb"\r\n|\n|\r(?!\Z)")
 """A CR in the last place is left until the next byte is known: it may be half of a CRLF."""
-_NO_LINES = re.compile(rb"[\r\n]*")
+_NO_LINES = pattern(rb"[\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ the input as well: what stands around the change in the file is not known. Names
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from tapes.pattern import pattern
 from tapes.wire.turns import Json
 
 type Action = Literal["read", "edit", "write", "delete", "todo", "spawn"]
@@ -36,11 +36,11 @@ _PROMPTS = ("prompt", "message", "objective", "task")
 _OLD, _NEW = ("old_string", "oldString", "old_str"), ("new_string", "newString", "new_str", "new_source")
 _TODOS = ("todos", "plan", "items")
 _SAYS = ("content", "step", "subject", "description", "text", "title")
-_PATCH = re.compile(r"\*\*\* Begin Patch\n.*?(?:\*\*\* End Patch|\Z)", re.DOTALL)
-_FILE = re.compile(r"\*\*\* (Add|Update|Delete) File: (.+)")
+_PATCH = pattern(r"\*\*\* Begin Patch\n.*?(?:\*\*\* End Patch|\Z)", re.DOTALL)
+_FILE = pattern(r"\*\*\* (Add|Update|Delete) File: (.+)")
 _PATCHING: Mapping[str, Action] = {"Add": "write", "Update": "edit", "Delete": "delete"}
-_IN_PROGRAM = re.compile(r'tools\.apply_patch\(\s*("(?:[^"\\]|\\.)*")')
-_BLOCK = re.compile(
+_IN_PROGRAM = pattern(r'tools\.apply_patch\(\s*("(?:[^"\\]|\\.)*")')
+_BLOCK = pattern(
     r"^(?P<path>[^\s`<>][^\n`]*)\n```[^\n]*\n<{5,9} SEARCH\n(?P<old>.*?)^={5,9}\n(?P<new>.*?)^>{5,9} REPLACE",
     re.M | re.S,
 )
@@ -107,6 +107,8 @@ def diff_of(old: str, new: str) -> str:
     """The lines that go and come."""
     if not old:
         return "\n".join(f"+{line}" for line in new.splitlines())
+    import difflib  # where nothing is edited it is not waited for
+
     lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=3))
     return "\n".join(line for line in lines[2:] if not line.startswith("@@"))
 

@@ -7,11 +7,12 @@ Only the outline is looked at: the body is an object, one of its fields is the l
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 
+from tapes.pattern import pattern
+
 HISTORIES = frozenset({"messages", "input", "contents"})
-_BLANK = re.compile(r"[ \t\r\n]*")
+_BLANK = pattern(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
+from tapes.pattern import pattern
 from tapes.wire.turns import Json, Message, RequestReading, Text, Unknown
 
 type Purpose = Literal["main", "title", "compaction", "router", "probe", "commit"]
@@ -19,16 +20,14 @@ type Purpose = Literal["main", "title", "compaction", "router", "probe", "commit
 SIDE: frozenset[str] = frozenset({"title", "router", "commit"})
 """Those that are no part of the conversation they stand beside; a compaction is asked for within it."""
 
-_TITLE = re.compile(
-    r"title generator|^Generate a (?:concise|short|brief)?[^\n]{0,40}\btitle\b|Write the title in", re.M
-)
-_COMPACT = re.compile(
+_TITLE = pattern(r"title generator|^Generate a (?:concise|short|brief)?[^\n]{0,40}\btitle\b|Write the title in", re.M)
+_COMPACT = pattern(
     r"create a detailed summary of (?:the|our) conversation|CONTEXT CHECKPOINT COMPACTION|<state_snapshot>"
     r"|CRITICAL: Respond with TEXT|summarizing conversations|anchored summar",
     re.IGNORECASE,
 )
-_COMMIT = re.compile(r"commit messages?\b", re.IGNORECASE)
-_CONTINUED = re.compile(r"This session is being continued from a previous conversation|<state_snapshot>")
+_COMMIT = pattern(r"commit messages?\b", re.IGNORECASE)
+_CONTINUED = pattern(r"This session is being continued from a previous conversation|<state_snapshot>")
 _ROUTER = ("complexity_score", "model_choice")
 
 

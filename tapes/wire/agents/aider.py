@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tapes.errors import UsageError
+from tapes.pattern import pattern
 from tapes.wire.agents.base import Identity, Launch, Settings, proxy_environment
 from tapes.wire.agents.bases import APIS, Bases, dotenv, found_in, parents, variables_to_us
 from tapes.wire.agents.words import option_values, program
 
-_API_BASE = re.compile(r"^openai-api-base:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
-_SET_ENV = re.compile(r"^set-env:[ \t]*(\[.*?\]|(?:\n\s*-.*)+)", re.MULTILINE)
-_ITEM = re.compile(r"[\"']?([A-Za-z_]\w*=[^\"'\n,\]]*)")
+_API_BASE = pattern(r"^openai-api-base:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
+_SET_ENV = pattern(r"^set-env:[ \t]*(\[.*?\]|(?:\n\s*-.*)+)", re.MULTILINE)
+_ITEM = pattern(r"[\"']?([A-Za-z_]\w*=[^\"'\n,\]]*)")
 
 
-@dataclass(frozen=True, slots=True)
 class Aider:
     name: str = "aider"
     version_words: tuple[str, ...] = ("--version",)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tapes.pattern import pattern
 from tapes.wire.agents.base import Launch, Settings, proxy_environment
 
 
@@ -109,7 +110,7 @@ def values_of(launch: Launch, *files: str) -> dict[str, str]:
     return values | dict(launch.environ)
 
 
-_ASSIGNMENT = re.compile(
+_ASSIGNMENT = pattern(
     r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=[ \t]*(\"[^\"\n]*\"|'[^'\n]*'|[^#\n]*?)[ \t]*(?:#.*)?$", re.MULTILINE
 )
 

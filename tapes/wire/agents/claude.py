@@ -10,22 +10,20 @@ those files, and is used when one of them sets the base URL.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tapes.errors import UsageError
+from tapes.pattern import pattern
 from tapes.wire.agents.base import Identity, Launch, Settings, proxy_environment
 from tapes.wire.agents.bases import APIS, Api, found_in
 from tapes.wire.agents.jsonc import table
 from tapes.wire.agents.words import is_package, program
 
-_VERSION = re.compile(r"claude-cli/([^\s(]+)")
+_VERSION = pattern(r"claude-cli/([^\s(]+)")
 _VARIABLE, _DEFAULT = "ANTHROPIC_BASE_URL", "https://api.anthropic.com"
 _APIS: tuple[Api, ...] = tuple(api for api in APIS if api.variables[0].startswith("ANTHROPIC_"))
 
 
-@dataclass(frozen=True, slots=True)
 class Claude:
     name: str = "claude"
     version_words: tuple[str, ...] = ("--version",)

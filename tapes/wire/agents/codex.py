@@ -13,12 +13,11 @@ the command line makes it do without. So there is always one; where we need none
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tapes.errors import UsageError
+from tapes.pattern import pattern
 from tapes.wire.agents.base import Identity, Launch, Settings, proxy_environment
 from tapes.wire.agents.bases import Api, Bases, found_in, parents, variables_to_us
 from tapes.wire.agents.jsonc import merged, table
@@ -32,11 +31,10 @@ _IDLE = "check_for_update_on_startup"
 """A setting of every version seen, said once more as it is (true, where nobody says anything)."""
 _ALONE = ("-c", "--config", "--enable", "--disable", "--no-daemon", "--remote")
 """With any of these on its command line it uses no background server of its own accord."""
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
-_AGENT = re.compile(r"codex[\w-]*/([^\s(]+)")
+_BARE = pattern(r"[A-Za-z0-9_-]+")
+_AGENT = pattern(r"codex[\w-]*/([^\s(]+)")
 
 
-@dataclass(frozen=True, slots=True)
 class Codex:
     name: str = "codex"
     version_words: tuple[str, ...] = ("--version",)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tapes.wire.agents.base import Identity, Launch, Settings
 from tapes.wire.agents.bases import by_variables
 
 
-@dataclass(frozen=True, slots=True)
 class Demo:
     name: str = "demo"
     version_words: tuple[str, ...] = ("--version",)

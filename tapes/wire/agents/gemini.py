@@ -9,24 +9,23 @@ start; its weakest layer of settings, which could tell it, is read from director
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tapes.errors import UsageError
+from tapes.pattern import pattern
 from tapes.wire.agents.base import Identity, Launch, Settings
 from tapes.wire.agents.bases import GEMINI, Api, by_variables, parents, values_of
 from tapes.wire.agents.jsonc import found_at, table
 from tapes.wire.agents.words import is_package, program
 
-_VERSION = re.compile(r"GeminiCLI(?:-[a-z]+)?/([^/\s]+)")
+_VERSION = pattern(r"GeminiCLI(?:-[a-z]+)?/([^/\s]+)")
 _CODE_ASSIST = Api("code-assist", "https://cloudcode-pa.googleapis.com", ("CODE_ASSIST_ENDPOINT",))
 _VERTEX = "GOOGLE_VERTEX_BASE_URL"
 _SWITCHES = ("GOOGLE_GENAI_USE_GCA", "GOOGLE_GENAI_USE_VERTEXAI")
 """Variables that choose a service before any base URL is looked at."""
 
 
-@dataclass(frozen=True, slots=True)
 class Gemini:
     name: str = "gemini"
     version_words: tuple[str, ...] = ("--version",)

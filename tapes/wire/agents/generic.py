@@ -7,7 +7,7 @@ known since 22.21 and 24. Go, Rust and Python programs honour proxy and CA varia
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tapes.wire.agents.base import Identity, Launch, Settings
 from tapes.wire.agents.bases import by_variables, values_of
@@ -15,7 +15,6 @@ from tapes.wire.agents.bases import by_variables, values_of
 ENV_PROXY = "NODE_USE_ENV_PROXY"
 
 
-@dataclass(frozen=True, slots=True)
 class Generic:
     name: str = "generic"
     version_words: tuple[str, ...] = ("--version",)

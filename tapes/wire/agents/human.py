@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tapes.wire.agents.base import Identity, Launch, Settings
 from tapes.wire.agents.generic import Generic
@@ -14,7 +13,6 @@ _VALUED = frozenset({"--rcfile", "--init-file", "-O", "+O", "-o", "+o", "-C", "-
 _NO_SHELL = frozenset({"--version", "--help", "--command", "--dump-strings", "--dump-po-strings", "-n", "--no-execute"})
 
 
-@dataclass(frozen=True, slots=True)
 class Human:
     name: str = "human"
     version_words: tuple[str, ...] = ("--version",)

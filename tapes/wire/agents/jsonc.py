@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tapes.pattern import pattern
+
 _STRING = r'("(?:\\.|[^"\\])*")'
-_COMMENT = re.compile(_STRING + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
-_COMMA = re.compile(_STRING + r"|,(?=\s*[}\]])")
+_COMMENT = pattern(_STRING + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_COMMA = pattern(_STRING + r"|,(?=\s*[}\]])")
 
 
 def table(text: str) -> dict[str, Any]:

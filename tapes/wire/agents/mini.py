@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tapes.wire.agents.base import Identity, Launch, Settings
 from tapes.wire.agents.bases import by_variables, values_of
@@ -12,7 +11,6 @@ from tapes.wire.agents.words import program
 _NAMES = {"mini", "mini-swe-agent", "mini-extra", "mini-e", "minisweagent", "minisweagent.run.mini"}
 
 
-@dataclass(frozen=True, slots=True)
 class Mini:
     name: str = "mini"
     version_words: tuple[str, ...] = ("--help",)

@@ -8,19 +8,19 @@ one: a provider that the configuration names counts as available, and with it it
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tapes.pattern import pattern
 from tapes.wire.agents.base import Identity, Launch, Settings, proxy_environment
 from tapes.wire.agents.bases import Bases, parents
 from tapes.wire.agents.jsonc import merged, table
 from tapes.wire.agents.words import program
 
 CONTENT = "OPENCODE_CONFIG_CONTENT"
-_VERSION = re.compile(r"opencode/([^\s(]+)")
-_VARIABLE = re.compile(r"\{env:([^}]+)\}")
+_VERSION = pattern(r"opencode/([^\s(]+)")
+_VARIABLE = pattern(r"\{env:([^}]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,6 @@ _BUILT_IN: Mapping[str, _Provider] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class OpenCode:
     name: str = "opencode"
     version_words: tuple[str, ...] = ("--version",)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
+from tapes.pattern import pattern
+
 STARTERS: dict[str, frozenset[str]] = {
     "env": frozenset({"-u", "--unset", "-C", "--chdir"}),
     "nice": frozenset({"-n"}),
@@ -36,7 +38,7 @@ VERBS: dict[str, frozenset[str]] = {
 }
 """Words of theirs that stand before the program."""
 
-_PYTHON = re.compile(r"python[\d.]*")
+_PYTHON = pattern(r"python[\d.]*")
 
 
 def program_at(argv: Sequence[str]) -> int:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from urllib.parse import unquote
-
-from tapes.wire.dialects.anthropic import Anthropic
+from tapes.pattern import pattern
 from tapes.wire.dialects.base import Dialect
-from tapes.wire.dialects.gemini import Gemini
-from tapes.wire.dialects.ollama import Ollama
-from tapes.wire.dialects.openai_chat import OpenAIChat
-from tapes.wire.dialects.openai_responses import OpenAIResponses
-from tapes.wire.dialects.raw import Raw
+from tapes.wire.family import Family
 
-_MODEL = re.compile(r"/(?:model|models|tunedModels|endpoints)/([^/:]+)(?::\w+|/[\w-]+)$")
+_MODEL = pattern(r"/(?:model|models|tunedModels|endpoints)/([^/:]+)(?::\w+|/[\w-]+)$")
 
-DIALECTS: tuple[Dialect, ...] = (Anthropic(), OpenAIChat(), OpenAIResponses(), Ollama(), Gemini(), Raw())
+DIALECTS: Family[Dialect] = Family(
+    __name__,
+    {
+        "anthropic": "Anthropic",
+        "openai-chat": "OpenAIChat",
+        "openai-responses": "OpenAIResponses",
+        "ollama": "Ollama",
+        "gemini": "Gemini",
+        "raw": "Raw",
+    },
+)
 
 
 def choose(method: str, host: str, path: str, content_type: str = "") -> Dialect:
@@ -35,15 +38,20 @@ def choose_url(method: str, url: str, content_type: str = "") -> Dialect:
 
 def choose_for(provider: str, method: str, url: str, content_type: str = "") -> Dialect:
     """The dialect of the protocol an exchange is recorded under; where that is unknown, by its URL."""
-    return next((d for d in DIALECTS if d.name == provider != "raw"), None) or choose_url(method, url, content_type)
+    known = provider in DIALECTS and provider != "raw"
+    return by_name(provider) if known else choose_url(method, url, content_type)
 
 
 def model_in(url: str) -> str:
     """The model, for providers that name it in the path (Gemini, Vertex AI, Bedrock); else empty."""
     found = _MODEL.search(url.partition("?")[0])
-    return unquote(found[1]) if found else ""
+    if not found:
+        return ""
+    from urllib.parse import unquote  # slow to import, and most requests name their model themselves
+
+    return unquote(found[1])
 
 
 def by_name(name: str) -> Dialect:
     """A dialect by its name. KeyError for one that is not here."""
-    return {dialect.name: dialect for dialect in DIALECTS}[name]
+    return DIALECTS[name]

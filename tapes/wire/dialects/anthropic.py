@@ -6,9 +6,7 @@ any prefix.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
+from tapes.pattern import pattern
 from tapes.wire.dialects.anthropic_blocks import read_content, read_message, read_usage
 from tapes.wire.dialects.anthropic_stream import StreamReader, read_error
 from tapes.wire.dialects.base import Headers, ResponseReader, strange_answer, unread_request, unread_turn
@@ -24,7 +22,7 @@ from tapes.wire.turns import (
     TurnReading,
 )
 
-_PATHS = re.compile(
+_PATHS = pattern(
     r"/v1/messages(/count_tokens)?$"
     r"|/publishers/anthropic/models/[^/]+:(streamRaw|raw)Predict$"
     r"|/model/[^/]*anthropic[^/]*/invoke$"
@@ -32,7 +30,6 @@ _PATHS = re.compile(
 _READ = ("model", "stream", "system", "messages", "tools")
 
 
-@dataclass(frozen=True, slots=True)
 class Anthropic:
     """The Messages dialect."""
 

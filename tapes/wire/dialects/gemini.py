@@ -7,9 +7,7 @@ does not know them. Function calls need no ids; where a history has none, local 
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
+from tapes.pattern import pattern
 from tapes.wire.arrays import ArrayDecoder
 from tapes.wire.dialects.base import Headers, ResponseReader, strange_answer, unread_request, unread_turn
 from tapes.wire.dialects.gemini_parts import as_list, named, read_content, read_parts, read_usage, role_of
@@ -31,13 +29,12 @@ from tapes.wire.turns import (
     tail_start,
 )
 
-_PATHS = re.compile(r"/[^/]+:(streamGenerateContent|generateContent|countTokens)$")
+_PATHS = pattern(r"/[^/]+:(streamGenerateContent|generateContent|countTokens)$")
 _HOSTS = ("generativelanguage.googleapis.com", "aiplatform.googleapis.com", "cloudcode-pa.googleapis.com")
 _WRAPPERS = ("request", "generateContentRequest")
 """Code Assist's, and that of a token count for a whole request."""
 
 
-@dataclass(frozen=True, slots=True)
 class Gemini:
     """The generateContent dialect."""
 

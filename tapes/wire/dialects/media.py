@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 from tapes.wire.turns import Json, Media
@@ -10,6 +9,8 @@ from tapes.wire.turns import Json, Media
 
 def encoded(kind: str, media_type: str, data: str, extra: Mapping[str, Json]) -> Media:
     """Media that came as base64 text."""
+    import hashlib  # loads OpenSSL, and few messages hold a picture
+
     size = len(data) * 3 // 4 - data[-2:].count("=")
     print_ = hashlib.blake2b(data.encode("utf-8", "replace"), digest_size=16).hexdigest()
     return Media(kind, media_type, size, "", print_, extra)

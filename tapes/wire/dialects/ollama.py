@@ -6,8 +6,8 @@ Its calls mostly have no ids; a result names its tool (`tool_name`). What it ser
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from tapes.pattern import pattern
 from tapes.wire.dialects.base import Headers, ResponseReader, unread_request, unread_turn
 from tapes.wire.dialects.history import messages_of, read_messages, turn_of
 from tapes.wire.dialects.json_body import load, rest
@@ -16,10 +16,9 @@ from tapes.wire.dialects.ollama_answers import AnswerStream, read_message, read_
 from tapes.wire.dialects.sniff import SniffingReader
 from tapes.wire.turns import Json, RequestReading, Text, ToolDecl, TurnReading
 
-_PATH = re.compile(r"/api/(chat|generate)$")
+_PATH = pattern(r"/api/(chat|generate)$")
 
 
-@dataclass(frozen=True, slots=True)
 class Ollama:
     """The dialect of `/api/chat` and `/api/generate`."""
 

@@ -5,9 +5,7 @@ The wire has no field for a system prompt: `system` and `developer` messages sta
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
+from tapes.pattern import pattern
 from tapes.wire.dialects.base import Headers, ResponseReader, strange_answer, unread_request, unread_turn
 from tapes.wire.dialects.history import messages_of, read_messages, turn_of
 from tapes.wire.dialects.json_body import load, rest
@@ -23,10 +21,9 @@ from tapes.wire.turns import (
     TurnReading,
 )
 
-_PATH = re.compile(r"/chat/completions$")
+_PATH = pattern(r"/chat/completions$")
 
 
-@dataclass(frozen=True, slots=True)
 class OpenAIChat:
     """The Chat Completions dialect."""
 

@@ -21,6 +21,8 @@ _LONGEST_NAME = 1024
 
 @dataclass(slots=True)
 class _Call:
+    """A call as far as it has come."""
+
     id: str = ""
     kind: str = ""
     name: str = ""

@@ -6,9 +6,7 @@ server's messages, one a line. With `previous_response_id` the input holds only 
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
+from tapes.pattern import pattern
 from tapes.wire.dialects.base import Headers, ResponseReader, strange_answer, unread_request, unread_turn
 from tapes.wire.dialects.json_body import Loaded, load, rest
 from tapes.wire.dialects.openai_chat_blocks import read_error
@@ -20,11 +18,10 @@ from tapes.wire.events import EventDecoder
 from tapes.wire.lines import LineDecoder
 from tapes.wire.turns import Json, Message, RequestReading, ResponseReading, ToolDecl, TurnReading, tail_start
 
-_PATHS = re.compile(r"/responses(/compact|/input_tokens)?$")
+_PATHS = pattern(r"/responses(/compact|/input_tokens)?$")
 _OBJECTS = ("response", "response.compaction")
 
 
-@dataclass(frozen=True, slots=True)
 class OpenAIResponses:
     """The Responses dialect."""
 

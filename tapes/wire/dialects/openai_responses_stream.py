@@ -9,9 +9,9 @@ Over a WebSocket the same objects come as lines. Events of an unknown kind are k
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 
+from tapes.pattern import pattern
 from tapes.wire.dialects.json_body import joined, rest
 from tapes.wire.dialects.json_stream import Decoder, JsonStream
 from tapes.wire.dialects.openai_chat_blocks import read_error
@@ -19,7 +19,7 @@ from tapes.wire.dialects.openai_responses_answer import read_answer
 from tapes.wire.dialects.overlay import laid
 from tapes.wire.turns import Json, ProviderError, ResponseReading
 
-_SNAPSHOT = re.compile(r"response\.(created|queued|in_progress|completed|incomplete|failed)")
+_SNAPSHOT = pattern(r"response\.(created|queued|in_progress|completed|incomplete|failed)")
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 _WORDS = {
     "response.output_text": ("content", "text", "output_text"),
@@ -34,7 +34,7 @@ _WORDS = {
 """Text that comes as `delta`s and then whole: in which list of its item it stands (none: in the item), as which field
 of what kind of part."""
 _PARTS = {"response.content_part": "content", "response.reasoning_summary_part": "summary"}
-_STATE = re.compile(r"response\.\w+_call\.\w+")
+_STATE = pattern(r"response\.\w+_call\.\w+")
 """`response.web_search_call.searching` and the like: the item says it again when it is done."""
 _OWN = ("type", "sequence_number", "output_index", "item_id", "content_index", "summary_index", "obfuscation")
 """Where an event belongs; and padding, so that a listener on the line can not guess at words by their length."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tapes.wire.dialects.base import Headers, raw_message
 from tapes.wire.turns import RequestReading, ResponseReading, TurnReading
 
@@ -22,7 +20,6 @@ class RawReader:
         return ResponseReading(message=raw_message(bytes(self._body)) if self._body else None)
 
 
-@dataclass(frozen=True, slots=True)
 class Raw:
     """Fits everything, and gives way to anything else."""
 

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote_to_bytes
 
-from tapes.wire.redact.shapes import MARKER, Hit
+from tapes.wire.markers import MARKER
+from tapes.wire.redact.shapes import Hit
 from tapes.wire.redact.values import SHORTEST
 
 _CREDENTIAL_HEADERS = frozenset(

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tapes.wire.markers import marker
 from tapes.wire.redact.blocks import RULE as BLOCK
 from tapes.wire.redact.fragments import more_of_it
 from tapes.wire.redact.horizon import horizon, pending
@@ -22,7 +23,7 @@ from tapes.wire.redact.literals import LITERAL_NAMES
 from tapes.wire.redact.plain import MARGIN, Plain, cut_short, lines_of
 from tapes.wire.redact.redactor import Redactor
 from tapes.wire.redact.scan import RULES, long_keys
-from tapes.wire.redact.shapes import LONGEST, LOOKBACK, Hit, marker
+from tapes.wire.redact.shapes import LONGEST, LOOKBACK, Hit
 from tapes.wire.redact.weave import Cut, joined
 
 GATHER = 64 * 1024

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tapes.wire.markers import marker, rule_label
 from tapes.wire.redact import credentials
 from tapes.wire.redact.common import common_blocks
 from tapes.wire.redact.horizon import horizon
 from tapes.wire.redact.literals import strict_lines
 from tapes.wire.redact.scan import RULES, vendor_keys
-from tapes.wire.redact.shapes import LOOKBACK, Hit, Redacted, Span, marker, rule_label
+from tapes.wire.redact.shapes import LOOKBACK, Hit, Redacted, Span
 from tapes.wire.redact.values import SHORTEST, Exact, exact_values
 from tapes.wire.redact.weave import Cut, cuts, weave
 

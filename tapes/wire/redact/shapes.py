@@ -1,4 +1,4 @@
-"""The small values redaction passes around, and the form of the marker.
+"""The small values redaction passes around.
 
 A `Hit` is what a rule saw in raw bytes; a `Span` is what stands in the output in its place. Hits are found
 independently of each other and of where the search began, so a part of a body may be searched again and the rest
@@ -7,11 +7,9 @@ remembered; only weaving (weave.py) joins those that overlap.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-MARKER = re.compile(rb"\[REDACTED:([A-Za-z0-9:_.-]{1,80})\]")
 LOOKBACK = 512
 """No rule looks further back than this from where its hit starts (private-key blocks count from their BEGIN)."""
 LONGEST = 64 * 1024
@@ -46,13 +44,3 @@ class Redacted:
 
     data: bytes
     spans: tuple[Span, ...] = ()
-
-
-def marker(rule: str) -> bytes:
-    """What stands for a secret: plain ASCII, valid inside a JSON string, and silent about the secret itself."""
-    return b"[REDACTED:%s]" % rule.encode("ascii")
-
-
-def rule_label(label: str) -> str:
-    """`label` in the alphabet of markers (a header or variable name may hold anything)."""
-    return re.sub(r"[^A-Za-z0-9:_.-]", "_", label)[:80] or "value"

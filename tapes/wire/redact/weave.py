@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from tapes.wire.redact.shapes import MARKER, Hit, Span, marker
+from tapes.wire.markers import MARKER, marker
+from tapes.wire.redact.shapes import Hit, Span
 
 _ESCAPE_LEFT = re.compile(rb"\\+(?:u[0-9a-fA-F]{0,3})?\Z")
 _ESCAPE_LETTERS = b'"\\/bfnrtu'

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from tapes.wire.shells.aider import AiderShells
+from tapes.wire.family import Family
 from tapes.wire.shells.base import Claim, Shells, Told, Witness
-from tapes.wire.shells.claude import ClaudeShells
-from tapes.wire.shells.codex import CodexShells
-from tapes.wire.shells.demo import DemoShells
-from tapes.wire.shells.gemini import GeminiShells
-from tapes.wire.shells.generic import GenericShells
-from tapes.wire.shells.mini import MiniShells
-from tapes.wire.shells.opencode import OpenCodeShells
 
 __all__ = ["ALL", "Claim", "Shells", "Told", "Witness", "by_name"]
 
-ALL: tuple[Shells, ...] = (
-    ClaudeShells(),
-    CodexShells(),
-    GeminiShells(),
-    OpenCodeShells(),
-    AiderShells(),
-    MiniShells(),
-    DemoShells(),
-    GenericShells(),
+UNKNOWN = "generic"
+ALL: Family[Shells] = Family(
+    __name__,
+    {
+        "claude": "ClaudeShells",
+        "codex": "CodexShells",
+        "gemini": "GeminiShells",
+        "opencode": "OpenCodeShells",
+        "aider": "AiderShells",
+        "mini": "MiniShells",
+        "demo": "DemoShells",
+        UNKNOWN: "GenericShells",
+    },
 )
 
 
 def by_name(name: str) -> Shells:
     """The shells of an agent by its name in wire/agents; the generic ones for a name this version does not know."""
-    return next((shells for shells in ALL if shells.name == name), ALL[-1])
+    return ALL[name if name in ALL else UNKNOWN]

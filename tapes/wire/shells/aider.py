@@ -3,14 +3,11 @@ and the user (or --yes-always) runs them. So there is nothing to hold against wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Claim, Told
 from tapes.wire.shells.generic import GenericShells
 
 
-@dataclass(frozen=True, slots=True)
 class AiderShells(GenericShells):
     name: str = "aider"
 

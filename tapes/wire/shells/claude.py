@@ -16,9 +16,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from tapes.pattern import pattern
 from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.agents.claude import settings_files
 from tapes.wire.agents.jsonc import merged, table
@@ -27,28 +28,29 @@ from tapes.wire.shells.base import Claim, Told, Witness
 from tapes.wire.shells.denials import denials, denied_by
 from tapes.wire.shells.environment import field, flag, with_shells
 from tapes.wire.shells.lines import line_of, script_of, word_at
+from tapes.wire.shells.marked import MARKED
 
 JoinsBy = Literal["telemetry", "hooks", "text"]
 HOOKS = ("PreToolUse", "PermissionDenied")
 HOOK_SECONDS = 2
 _TELEMETRY = "CLAUDE_CODE_ENABLE_TELEMETRY"
-_EVAL = re.compile(
+_EVAL = pattern(
     rb"((?:shopt -u extglob|setopt NO_EXTENDED_GLOB NO_BARE_GLOB_QUAL) 2>/dev/null \|\| true "
     rb"|NO_BARE_GLOB_QUAL; \} >/dev/null 2>&1 \|\| true )?&& eval "
 )
 """Where the snapshot is gone, or the user's own variables are set first, only what stands before `eval` is known."""
-_BEHIND = re.compile(rb"(?: \\?< ?/dev/null)? && pwd -P >\|? ?\S+\s*")
-_TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-([0-9a-f]{16})-[0-9a-f]{2}")
+_BEHIND = pattern(rb"(?: \\?< ?/dev/null)? && pwd -P >\|? ?\S+\s*")
+_TRACE = pattern(rb"[0-9a-f]{2}-[0-9a-f]{32}-([0-9a-f]{16})-[0-9a-f]{2}")
 
-_STATUS = re.compile(r"Exit code (\d+)(?:\n|$)")
-_TIMED_OUT = re.compile(r"^Command timed out after [^\n]*\n?", re.MULTILINE)
-_RESET = re.compile(r"\n?Shell cwd was reset to [^\n]*\n?$")
-_LARGE = re.compile(
+_STATUS = pattern(r"Exit code (\d+)(?:\n|$)")
+_TIMED_OUT = pattern(r"^Command timed out after [^\n]*\n?", re.MULTILINE)
+_RESET = pattern(r"\n?Shell cwd was reset to [^\n]*\n?$")
+_LARGE = pattern(
     r"<persisted-output>\nOutput too large.*?\n\nPreview \(first [^)]*\):\n(.*?)(?:\n\.\.\.)?\n</persisted-output>",
     re.DOTALL,
 )
-_CUT = re.compile(r"\.\.\. \[\d+ (?:characters|lines) truncated\] \.\.\.")
-_RUNNING = re.compile(r"Command (?:running in background|was manually backgrounded by user) with ID: ")
+_CUT = pattern(r"\.\.\. \[\d+ (?:characters|lines) truncated\] \.\.\.")
+_RUNNING = pattern(r"Command (?:running in background|was manually backgrounded by user) with ID: ")
 _DENIALS = denials(
     {
         "person": [
@@ -70,11 +72,9 @@ _DENIALS = denials(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class ClaudeShells:
     name: str = "claude"
-    marks: tuple[str, ...] = ("CLAUDECODE",)
-    scope: tuple[str, ...] = ("CLAUDE_CODE_SESSION_ID",)
+    marks, scope = MARKED["claude"]
 
     def witnessed(self, launch: Launch, witness: Witness, settings: Settings) -> Settings:
         settings = with_shells(launch, witness, settings)

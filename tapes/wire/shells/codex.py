@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tapes.pattern import pattern
 from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.agents.codex import without_idle
 from tapes.wire.json_value import Json
@@ -23,23 +24,24 @@ from tapes.wire.shells.denials import denials, denied_by
 from tapes.wire.shells.environment import field, with_shells
 from tapes.wire.shells.javascript import object_at, string_at
 from tapes.wire.shells.lines import line_of, line_of_words, script_of, words_from
+from tapes.wire.shells.marked import MARKED
 
 CODE_MODE_ID = b"exec-"
 _POLICY = "shell_environment_policy"
 _REPLAYED, _EXEC = b"__CODEX_SNAPSHOT_", b"\nexec '"
-_CALL = re.compile(r"\btools\s*\.\s*(exec_command|shell_command|shell|local_shell)\s*\(\s*(?=\{)")
+_CALL = pattern(r"\btools\s*\.\s*(exec_command|shell_command|shell|local_shell)\s*\(\s*(?=\{)")
 _COMMAND = {"exec_command": "cmd", "shell_command": "command"}
 _LISTED = ("shell", "local_shell", "container.exec")
 
-_HEAD = re.compile(
+_HEAD = pattern(
     r"(?:Chunk ID: [^\n]*\n)?(?:Exit code: (?P<old>-?\d+)\n)?(?:Wall time: [^\n]*\n)?"
     r"(?:Process exited with code (?P<status>-?\d+)\n|Process running with session ID (?P<running>\d+)\n)?"
     r"(?:Original token count: \d+\n)?(?:Total output lines: \d+\n)?Output:\n"
 )
-_WARNING = re.compile(r"(?:Warning: truncated output \([^)]*\)\n)?Total output lines: \d+\n\n")
-_CUT = re.compile(r"…\d+ (?:tokens|chars|characters|lines) truncated…|\[\.\.\. omitted \d+ of \d+ lines \.\.\.\]")
-_SCRIPT = re.compile(r"Script (completed|failed|running[^\n]*)\nWall time [^\n]*\nOutput:\n\n?")
-_TIMED_OUT = re.compile(r"command timed out after [^\n]*\n?")
+_WARNING = pattern(r"(?:Warning: truncated output \([^)]*\)\n)?Total output lines: \d+\n\n")
+_CUT = pattern(r"…\d+ (?:tokens|chars|characters|lines) truncated…|\[\.\.\. omitted \d+ of \d+ lines \.\.\.\]")
+_SCRIPT = pattern(r"Script (completed|failed|running[^\n]*)\nWall time [^\n]*\nOutput:\n\n?")
+_TIMED_OUT = pattern(r"command timed out after [^\n]*\n?")
 _DENIALS = denials(
     {
         "person": [r".*(?:rejected by user|user rejected|aborted by user)"],
@@ -50,11 +52,9 @@ _DENIALS = denials(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class CodexShells:
     name: str = "codex"
-    marks: tuple[str, ...] = ("CODEX_TOOL_CALL_ID", "CODEX_THREAD_ID")
-    scope: tuple[str, ...] = ("CODEX_THREAD_ID", "CODEX_TOOL_CALL_ID")
+    marks, scope = MARKED["codex"]
 
     def witnessed(self, launch: Launch, witness: Witness, settings: Settings) -> Settings:
         settings = with_shells(launch, witness, settings)

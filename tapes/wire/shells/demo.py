@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from tapes.pattern import pattern
 from tapes.wire.shells.base import Told
 from tapes.wire.shells.generic import GenericShells
+from tapes.wire.shells.marked import MARKED
 
-_STATUS = re.compile(r"(?:^|\n)Exit code (-?\d+)$")
+_STATUS = pattern(r"(?:^|\n)Exit code (-?\d+)$")
 
 
-@dataclass(frozen=True, slots=True)
 class DemoShells(GenericShells):
     name: str = "demo"
-    marks: tuple[str, ...] = ("TAPES_DEMO_CALL",)
-    scope: tuple[str, ...] = ("TAPES_DEMO_CALL",)
+    marks, scope = MARKED["demo"]
 
     def told(self, tool: str, result: str, is_error: bool) -> Told:
         if not is_error:

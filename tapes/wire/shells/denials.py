@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from tapes.pattern import pattern
 from tapes.wire.shells.base import Denied
 
 Denials = tuple[tuple[re.Pattern[str], Denied], ...]
@@ -13,7 +14,7 @@ _LOOKED_AT = 4096
 
 def denials(words: Mapping[Denied, Iterable[str]]) -> Denials:
     """Patterns that a refusal begins with, by whose it is; the first that fits counts."""
-    return tuple((re.compile(pattern, re.DOTALL), by) for by, patterns in words.items() for pattern in patterns)
+    return tuple((pattern(form, re.DOTALL), by) for by, forms in words.items() for form in forms)
 
 
 def denied_by(known: Denials, result: str) -> Denied:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from tapes.pattern import pattern
 from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Claim, Told, Witness
@@ -20,18 +20,19 @@ from tapes.wire.shells.denials import denials, denied_by
 from tapes.wire.shells.environment import field, flag, with_shells
 from tapes.wire.shells.generic import GenericShells
 from tapes.wire.shells.lines import line_of, script_of
+from tapes.wire.shells.marked import MARKED
 
-_WRAPPED = re.compile(
+_WRAPPED = pattern(
     rb"(?:shopt -u [a-z ]+; ?)?_bgpids_file=[^\n]*\n\(\n  trap 'jobs -p > \"\$_bgpids_file\"' EXIT\n"
     rb"(.*)\n\)\n__code=\$\?\nexit \$__code\n?",
     re.DOTALL,
 )
-_CONTEXT = re.compile(r"<untrusted_context>\n(.*)\n</untrusted_context>", re.DOTALL)
-_LARGE = re.compile(r"Output too large\. Showing first [^\n]*\n")
-_CUT = re.compile(r"\n\.\.\. \[[\d,]+ characters omitted\] \.\.\.\n")
-_FACT = re.compile(r"\n(Exit Code|Signal|Background PIDs|Process Group PGID): ([^\n]*)$")
-_RUNNING = re.compile(r"Command moved to background \(PID: (\d+)\)")
-_CANCELLED = re.compile(
+_CONTEXT = pattern(r"<untrusted_context>\n(.*)\n</untrusted_context>", re.DOTALL)
+_LARGE = pattern(r"Output too large\. Showing first [^\n]*\n")
+_CUT = pattern(r"\n\.\.\. \[[\d,]+ characters omitted\] \.\.\.\n")
+_FACT = pattern(r"\n(Exit Code|Signal|Background PIDs|Process Group PGID): ([^\n]*)$")
+_RUNNING = pattern(r"Command moved to background \(PID: (\d+)\)")
+_CANCELLED = pattern(
     r"Command was (?:automatically cancelled because it exceeded the timeout|cancelled by user before)"
 )
 _BELOW = "Below is the output before it was cancelled:\n"
@@ -54,11 +55,9 @@ _DENIALS = denials(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class GeminiShells(GenericShells):
     name: str = "gemini"
-    marks: tuple[str, ...] = ("GEMINI_CLI",)
-    scope: tuple[str, ...] = ("GEMINI_CLI",)
+    marks, scope = MARKED["gemini"]
 
     def witnessed(self, launch: Launch, witness: Witness, settings: Settings) -> Settings:
         return with_shells(launch, witness, settings)

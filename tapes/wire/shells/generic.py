@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Claim, Told, Witness
 from tapes.wire.shells.environment import field, with_shells
 from tapes.wire.shells.lines import line_of, line_of_words
+from tapes.wire.shells.marked import MARKED
 
 TOOLS = frozenset(
     ["bash", "shell", "local_shell", "terminal", "run_shell_command", "exec_command", "execute_command", "run_command"]
@@ -25,11 +25,9 @@ _STATUSES = ("exit_code", "exitCode", "returncode", "return_code")
 _OUTPUTS = ("output", "stdout")
 
 
-@dataclass(frozen=True, slots=True)
 class GenericShells:
     name: str = "generic"
-    marks: tuple[str, ...] = ()
-    scope: tuple[str, ...] = ()
+    marks, scope = MARKED["generic"]
 
     def witnessed(self, launch: Launch, witness: Witness, settings: Settings) -> Settings:
         return with_shells(launch, witness, settings, python=True)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 
+from tapes.pattern import pattern
+
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
-_HEX = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}")
-_NAME = re.compile(r"\s*([A-Za-z_$][\w$]*)\s*:\s*")
-_SPACE = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_HEX = pattern(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}")
+_NAME = pattern(r"\s*([A-Za-z_$][\w$]*)\s*:\s*")
+_SPACE = pattern(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _OPEN, _CLOSE = "([{", ")]}"
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from tapes.pattern import pattern
+
 SHELLS = frozenset({b"sh", b"bash", b"zsh", b"dash", b"ash", b"ksh", b"fish"})
-_PLAIN = re.compile(rb"[^\s'\"\\|&;<>()$`#]+")
-_DOUBLE = re.compile(rb'((?:[^"\\$`]|\\.)*)"', re.DOTALL)
-_ESCAPED = re.compile(rb'\\([\\"$`\n])')
+_PLAIN = pattern(rb"[^\s'\"\\|&;<>()$`#]+")
+_DOUBLE = pattern(rb'((?:[^"\\$`]|\\.)*)"', re.DOTALL)
+_ESCAPED = pattern(rb'\\([\\"$`\n])')
 """Inside double quotes; with a line break it is nothing."""
-_SAFE = re.compile(rb"[\w@%+=:,./-]+", re.ASCII)
+_SAFE = pattern(rb"[\w@%+=:,./-]+", re.ASCII)
 _TAKES_WORD = frozenset({b"--rcfile", b"--init-file"})
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from tapes.pattern import pattern
 from tapes.wire.json_value import Json
 from tapes.wire.shells.base import Claim, Told
 from tapes.wire.shells.environment import field
 from tapes.wire.shells.generic import GenericShells, table_of
 
-_TAGGED = re.compile(
+_TAGGED = pattern(
     r"(?:<exception>(?P<why>.*?)</exception>\s*)?<returncode>(?P<code>-?\d+)</returncode>\s*"
     r"<output>\n?(?P<output>.*?)</output>\s*",
     re.DOTALL,
 )
 
 
-@dataclass(frozen=True, slots=True)
 class MiniShells(GenericShells):
     name: str = "mini"
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote
 
+from tapes.pattern import pattern
 from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.agents.bases import parents
 from tapes.wire.agents.jsonc import found_at, table
@@ -25,12 +26,12 @@ from tapes.wire.shells.base import Claim, Told, Witness
 from tapes.wire.shells.denials import denials, denied_by
 from tapes.wire.shells.environment import field, with_shells
 from tapes.wire.shells.generic import GenericShells
+from tapes.wire.shells.marked import MARKED, PLUGIN_CALL
 
-CALL = "TAPES_CALL"
 """The variable that the plugin (terminal/shim/opencode_plugin.js) sets."""
 _PACKAGE = "@opencode-ai/plugin"
-_ABOUT = re.compile(r"\n\n<(?:shell_|bash_)?metadata>\n(.*?)\n</(?:shell_|bash_)?metadata>\s*$", re.DOTALL)
-_CUT = re.compile(r"\.\.\.output truncated\.\.\.\n\n(?:Full output saved to: [^\n]*\n\n)?")
+_ABOUT = pattern(r"\n\n<(?:shell_|bash_)?metadata>\n(.*?)\n</(?:shell_|bash_)?metadata>\s*$", re.DOTALL)
+_CUT = pattern(r"\.\.\.output truncated\.\.\.\n\n(?:Full output saved to: [^\n]*\n\n)?")
 _NOTHING = "(no output)"
 _DENIALS = denials(
     {
@@ -41,11 +42,9 @@ _DENIALS = denials(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class OpenCodeShells(GenericShells):
     name: str = "opencode"
-    marks: tuple[str, ...] = ("OPENCODE",)
-    scope: tuple[str, ...] = ("OPENCODE_PID", CALL)
+    marks, scope = MARKED["opencode"]
 
     def witnessed(self, launch: Launch, witness: Witness, settings: Settings) -> Settings:
         settings = with_shells(launch, witness, settings)
@@ -74,7 +73,7 @@ class OpenCodeShells(GenericShells):
         return Told(output="" if output == _NOTHING else output, shortened=cut is not None, timed_out=timed_out)
 
     def join_marks(self, environ: Mapping[bytes, bytes]) -> Mapping[str, str]:
-        call = environ.get(CALL.encode(), b"")
+        call = environ.get(PLUGIN_CALL.encode(), b"")
         return {"plugin": call.decode("utf-8", "replace")} if call else {}
 
 

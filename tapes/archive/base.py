@@ -149,6 +149,11 @@ class Archive(Protocol):
     def body_chunks(self, ref: BodyRef) -> Iterator[bytes]:
         """As `body`, in pieces; a wrong whole hash or length shows only at the end."""
 
+    def body_range(self, ref: BodyRef, offset: int, length: int) -> bytes:
+        """`body(ref)[offset:offset + length]`, reading no more than the nodes and blobs that hold any of it. Each of
+        those MUST have been checked; the hash over the whole body is not, and what lies outside may be damaged.
+        UsageError for a negative offset or length."""
+
     def leaves(self, ref: BodyRef) -> Iterator[Link]:
         """The leaves of a body's tree, in order, unread; the nodes above them have been checked."""
 

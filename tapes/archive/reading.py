@@ -14,7 +14,7 @@ from blake3 import blake3
 
 from tapes.archive.base import Kind, Link, Object
 from tapes.archive.node import Node, read_node
-from tapes.errors import Damaged, NotFound, Withheld
+from tapes.errors import Damaged, NotFound, UsageError, Withheld
 from tapes.record.digest import Digest, blob_digest, node_digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.record.tomb import is_tombstone, logged_digest, read_logged, read_tombstone
@@ -172,14 +172,40 @@ class Reader(Shelf, Protocol):
         if whole.digest() != ref.hash:
             raise Damaged(f"body {ref.hash.short()} does not match its hash", where=ref.hash.hex())
 
+    def body_range(self, ref: BodyRef, offset: int, length: int) -> bytes:
+        if offset < 0 or length < 0:
+            raise UsageError(f"a body has no bytes {offset} to {offset + length}")
+        return b"".join(self._range(self._root(ref), offset, offset + length))
+
+    def _range(self, node: Node, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from `start` to `stop` of what lies below a node; subtrees beside it are passed over by their
+        lengths."""
+        held: list[tuple[bytes | Link, int]] = []
+        at = 0
+        for entry in node.entries:
+            size = len(entry) if isinstance(entry, bytes) else entry.length
+            if at < stop and at + size > start:
+                held.append((entry, at))
+            at += size
+        if node.level:
+            for entry, at in held:
+                assert isinstance(entry, Link)  # read_node allows literals in leaves only
+                yield from self._range(self._node(entry, node.level - 1), start - at, stop - at)
+            return
+        blobs = self._blobs([entry for entry, _ in held if isinstance(entry, Link)])
+        for entry, at in held:
+            data = entry if isinstance(entry, bytes) else next(blobs)
+            yield data[max(0, start - at) : stop - at]
+
     def leaves(self, ref: BodyRef) -> Iterator[Link]:
-        root = Link(ref.node, ref.length)
+        return self._leaves(Link(ref.node, ref.length), self._root(ref))
+
+    def _root(self, ref: BodyRef) -> Node:
         try:
-            node = self._node(root, None)
+            return self._node(Link(ref.node, ref.length), None)
         except NotFound:
             self._raise_withheld(ref)
             raise
-        return self._leaves(root, node)
 
     def _raise_withheld(self, ref: BodyRef) -> None:
         """Its root is gone: on purpose? (A sweep leaves bodies whole or takes their roots.)"""
@@ -190,10 +216,12 @@ class Reader(Shelf, Protocol):
 
     def leaf(self, leaf: Link) -> bytes:
         entries = self._node(leaf, 0).entries
-        links = [entry for entry in entries if not isinstance(entry, bytes)]
-        stored = self._stored([link.digest for link in links])
-        blobs = iter([self._blob(link, found) for link, found in zip(links, stored, strict=True)])
+        blobs = self._blobs([entry for entry in entries if not isinstance(entry, bytes)])
         return b"".join([entry if isinstance(entry, bytes) else next(blobs) for entry in entries])
+
+    def _blobs(self, links: Sequence[Link]) -> Iterator[bytes]:
+        stored = self._stored([link.digest for link in links])
+        return iter([self._blob(link, found) for link, found in zip(links, stored, strict=True)])
 
     def _blob(self, link: Link, found: Object | None) -> bytes:
         return _fitting(self._whole(link.digest, found), link.digest, "blob", link.length)

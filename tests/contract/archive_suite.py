@@ -6,6 +6,7 @@ A test module subclasses `ArchiveSuite` and gives it a fixture `archive`: an emp
 from __future__ import annotations
 
 import os
+import random
 import threading
 from dataclasses import replace
 from typing import Any
@@ -274,6 +275,25 @@ class ArchiveSuite:
         assert archive.body_records(ref.hash) == [draft.hash]
         assert is_sound(archive)
 
+    @pytest.mark.parametrize("data", [b"", b"x", TEXT, os.urandom(300_000)], ids=len)
+    def test_a_range_of_a_body_is_the_same_slice_of_it(self, archive: Archive, data: bytes) -> None:
+        session = open_session(archive)
+        draft, batch = an_exchange(session, data)
+        archive.commit(batch)
+        ref = BodyRef.of(draft.body["request"])
+        size, draw = len(data), random.Random(7)
+        ranges = [(0, size), (0, 0), (size, 1), (size + 9, 9), (0, size + 9)]
+        ranges += [(draw.randrange(size + 1), draw.choice((1, 60, 5000, size))) for _ in range(60)]
+        for offset, length in ranges:
+            assert archive.body_range(ref, offset, length) == data[offset : offset + length]
+        for offset, length in ((-1, 1), (0, -1)):
+            with pytest.raises(UsageError):
+                archive.body_range(ref, offset, length)
+        with pytest.raises(Damaged):
+            archive.body_range(replace(ref, length=ref.length + 1), 0, 1)
+        with pytest.raises(NotFound):
+            archive.body_range(replace(ref, node=UNKNOWN), 0, 1)
+
     def test_bodies_that_grow_share_what_they_have_in_common(self, archive: Archive) -> None:
         session = open_session(archive)
         cutter, parts, refs = Cutter(), [b'"' + os.urandom(40).hex().encode() * 9 + b'"' for _ in range(60)], []
@@ -425,7 +445,12 @@ class ArchiveSuite:
         assert archive.body(refs[1])
         archive = self.carried_out(archive)
         assert archive.body(refs[0]).startswith(b'["kept')
-        for read in (archive.body, lambda ref: list(archive.body_chunks(ref)), lambda ref: list(archive.leaves(ref))):
+        for read in (
+            archive.body,
+            lambda ref: list(archive.body_chunks(ref)),
+            lambda ref: list(archive.leaves(ref)),
+            lambda ref: archive.body_range(ref, 5, 5),
+        ):
             with pytest.raises(Withheld, match=said.short()):
                 read(refs[1])
         assert [record.type for _, record in archive.session_records(session)][2] == "exchange.open"

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from tapes.pattern import pattern
@@ -32,12 +33,19 @@ _TOOLS: Mapping[str, Action] = {
     "Task": "spawn", "Agent": "spawn", "task": "spawn", "spawn_agent": "spawn", "invoke_agent": "spawn",
     "codebase_investigator": "spawn",
 }  # fmt: skip
+_LOOKS = frozenset((
+    "Grep", "Glob", "LS", "WebFetch", "WebSearch", "BashOutput", "TaskOutput", "TaskList", "TaskGet", "ToolSearch",
+    "AskUserQuestion", "ExitPlanMode", "EnterPlanMode", "Skill", "grep", "glob", "list", "webfetch", "websearch",
+    "skill", "search_file_content", "grep_search", "list_directory", "read_many_files", "google_web_search", "web_fetch", "wait",
+    "web_search", "list_dir", "grep_files", "ask_user", "wait_agent",
+))  # fmt: skip
 _PROMPTS = ("prompt", "message", "objective", "task")
 _OLD, _NEW = ("old_string", "oldString", "old_str"), ("new_string", "newString", "new_str", "new_source")
 _TODOS = ("todos", "plan", "items")
 _SAYS = ("content", "step", "subject", "description", "text", "title")
 _PATCH = pattern(r"\*\*\* Begin Patch\n.*?(?:\*\*\* End Patch|\Z)", re.DOTALL)
 _FILE = pattern(r"\*\*\* (Add|Update|Delete) File: (.+)")
+_MOVE = pattern(r"\*\*\* Move to: (.+)")
 _PATCHING: Mapping[str, Action] = {"Add": "write", "Update": "edit", "Delete": "delete"}
 _IN_PROGRAM = pattern(r'tools\.apply_patch\(\s*("(?:[^"\\]|\\.)*")')
 _BLOCK = pattern(
@@ -57,6 +65,10 @@ class Deed:
     """Of an edit: the lines that go and come, as in a unified diff without line numbers. Of a write: all of it."""
     said: str = ""
     """Of a `todo`: the list, one a line. Of a `spawn`: the prompt."""
+    new: tuple[str, ...] = ()
+    """Of a write: the whole text. Of an edit: each stretch of text that it puts in."""
+    to: str = ""
+    """Of an edit that moves its file: where to."""
 
 
 def deeds(tool: str, arguments: Json) -> tuple[Deed, ...]:
@@ -83,9 +95,10 @@ def deeds(tool: str, arguments: Json) -> tuple[Deed, ...]:
         case "read" if path:
             return (Deed("read", path),)
         case "write" if path:
-            return (Deed("write", path, diff_of("", _first(arguments, ("content", "file_text", "text")))),)
+            text = _first(arguments, ("content", "file_text", "text"))
+            return (Deed("write", path, diff_of("", text), new=(text,)),)
         case "edit" if path:
-            return (Deed("edit", path, _edited(arguments)),)
+            return (Deed("edit", path, _edited(arguments), new=tuple(_put_in(arguments))),)
         case _:
             return ()
 
@@ -100,7 +113,15 @@ def blocks(answer: str) -> tuple[Deed, ...]:
     if "SEARCH\n" not in answer:
         return ()
     found = _BLOCK.finditer(answer)
-    return tuple(Deed("edit", match["path"].strip(), diff_of(match["old"], match["new"])) for match in found)
+    return tuple(
+        Deed("edit", match["path"].strip(), diff_of(match["old"], match["new"]), new=_texts(match["new"]))
+        for match in found
+    )
+
+
+def looks_only(tool: str) -> bool:
+    """Is this a tool that is known to change no file?"""
+    return _TOOLS.get(tool) in ("read", "todo", "spawn") or tool in _LOOKS
 
 
 def diff_of(old: str, new: str) -> str:
@@ -119,6 +140,17 @@ def _edited(arguments: Mapping[str, Json]) -> str:
     return "\n".join(diff_of(_first(one, _OLD), _first(one, _NEW)) for one in tables)
 
 
+def _put_in(arguments: Mapping[str, Json]) -> Iterator[str]:
+    edits = arguments.get("edits")
+    tables = [one for one in edits if isinstance(one, dict)] if isinstance(edits, list) else [arguments]
+    for one in tables:
+        yield from _texts(_first(one, _NEW))
+
+
+def _texts(text: str) -> tuple[str, ...]:
+    return (text,) if text else ()
+
+
 def _patched(patch: str) -> Iterator[Deed]:
     """The files of a patch in Codex' form."""
     found = _PATCH.search(patch)
@@ -126,16 +158,29 @@ def _patched(patch: str) -> Iterator[Deed]:
         return
     deed: tuple[Action, str] | None = None
     lines: list[str] = []
+    to = ""
     for line in found[0].split("\n")[1:]:
         head = _FILE.fullmatch(line.rstrip())
         if head or line.startswith("*** End Patch"):
             if deed:
-                yield Deed(*deed, "\n".join(lines))
-            deed, lines = ((_PATCHING[head[1]], head[2].strip()), []) if head else (None, [])
-        elif not line.startswith("***") and not line.startswith("@@"):
+                yield _of_patch(*deed, lines, to)
+            deed, lines, to = ((_PATCHING[head[1]], head[2].strip()), [], "") if head else (None, [], "")
+        elif move := _MOVE.fullmatch(line.rstrip()):
+            to = move[1].strip()
+        elif line.startswith("@@"):
+            lines.append("@@")  # it parts stretches; nothing else begins so
+        elif not line.startswith("***"):
             lines.append(line)
     if deed:
-        yield Deed(*deed, "\n".join(lines).rstrip("\n"))
+        yield _of_patch(*deed, lines, to)
+
+
+def _of_patch(action: Action, path: str, lines: list[str], to: str) -> Deed:
+    diff = "\n".join(line for line in lines if line != "@@").rstrip("\n")
+    if action == "write":
+        return Deed(action, path, diff, new=("".join(f"{line[1:]}\n" for line in lines if line[:1] == "+"),))
+    runs = (list(run) for added, run in groupby(lines, key=lambda line: line[:1] == "+") if added)
+    return Deed(action, path, diff, new=tuple("\n".join(line[1:] for line in run) for run in runs), to=to)
 
 
 def _todos(arguments: Mapping[str, Json]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapes.wire.files import Deed, blocks, deeds, diff_of
+from tapes.wire.files import Deed, blocks, deeds, diff_of, looks_only
 
 PATCH = """*** Begin Patch
 *** Add File: new.txt
@@ -20,7 +20,11 @@ PATCH = """*** Begin Patch
 +is
 *** Delete File: gone.c
 *** End Patch"""
-PATCHED = (Deed("write", "new.txt", "+one"), Deed("edit", "old.py", " kept\n-was\n+is"), Deed("delete", "gone.c", ""))
+PATCHED = (
+    Deed("write", "new.txt", "+one", new=("one\n",)),
+    Deed("edit", "old.py", " kept\n-was\n+is", new=("is",)),
+    Deed("delete", "gone.c", ""),
+)
 
 
 @pytest.mark.parametrize(
@@ -29,18 +33,22 @@ PATCHED = (Deed("write", "new.txt", "+one"), Deed("edit", "old.py", " kept\n-was
         ("Read", {"file_path": "/a"}, Deed("read", "/a")),
         ("read_file", {"absolute_path": "/a"}, Deed("read", "/a")),
         ("read", {"filePath": "/a", "offset": 3}, Deed("read", "/a")),
-        ("Edit", {"file_path": "/a", "old_string": "x", "new_string": "y"}, Deed("edit", "/a", "-x\n+y")),
-        ("edit", {"filePath": "/a", "oldString": "x", "newString": "y"}, Deed("edit", "/a", "-x\n+y")),
-        ("replace", {"file_path": "/a", "old_string": "x\n", "new_string": "x\ny\n"}, Deed("edit", "/a", " x\n+y")),
-        ("Write", {"file_path": "/a", "content": "x\ny\n"}, Deed("write", "/a", "+x\n+y")),
-        ("write_file", {"file_path": "/a", "content": "x"}, Deed("write", "/a", "+x")),
+        ("Edit", {"file_path": "/a", "old_string": "x", "new_string": "y"}, Deed("edit", "/a", "-x\n+y", new=("y",))),
+        ("edit", {"filePath": "/a", "oldString": "x", "newString": "y"}, Deed("edit", "/a", "-x\n+y", new=("y",))),
+        (
+            "replace",
+            {"file_path": "/a", "old_string": "x\n", "new_string": "x\ny\n"},
+            Deed("edit", "/a", " x\n+y", new=("x\ny\n",)),
+        ),
+        ("Write", {"file_path": "/a", "content": "x\ny\n"}, Deed("write", "/a", "+x\n+y", new=("x\ny\n",))),
+        ("write_file", {"file_path": "/a", "content": "x"}, Deed("write", "/a", "+x", new=("x",))),
         (
             "MultiEdit",
             {
                 "file_path": "/a",
                 "edits": [{"old_string": "x", "new_string": "y"}, {"old_string": "", "new_string": "z"}],
             },
-            Deed("edit", "/a", "-x\n+y\n+z"),
+            Deed("edit", "/a", "-x\n+y\n+z", new=("y", "z")),
         ),
         ("Task", {"prompt": "go", "subagent_type": "explorer"}, Deed("spawn", "explorer", said="go")),
         ("invoke_agent", {"agent_name": "i", "prompt": "go"}, Deed("spawn", "i", said="go")),
@@ -62,9 +70,37 @@ def test_a_patch_names_each_of_its_files() -> None:
     assert deeds("exec", f"const r = await tools.apply_patch({json.dumps(PATCH)}); text(r);") == PATCHED
 
 
+def test_a_patch_tells_where_a_file_moves_and_each_stretch_that_comes() -> None:
+    patch = """*** Begin Patch
+*** Update File: a.py
+*** Move to: b/c.py
+@@
++one
++two
+@@
++three
+
+ kept
++four
+*** End Patch"""
+    diff = "+one\n+two\n+three\n\n kept\n+four"
+    assert deeds("apply_patch", patch) == (Deed("edit", "a.py", diff, new=("one\ntwo", "three", "four"), to="b/c.py"),)
+
+
+def test_tools_that_only_look_are_known() -> None:
+    assert [looks_only(name) for name in ("Read", "Grep", "glob", "Bash", "Write", "mcp__db__query")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
 def test_edits_written_into_an_answer_are_found() -> None:
     answer = "Here:\n\nhello.py\n```python\n<<<<<<< SEARCH\na = 1\n=======\na = 2\n>>>>>>> REPLACE\n```\nDone."
-    assert blocks(answer) == (Deed("edit", "hello.py", "-a = 1\n+a = 2"),)
+    assert blocks(answer) == (Deed("edit", "hello.py", "-a = 1\n+a = 2", new=("a = 2\n",)),)
     assert blocks("I will SEARCH\n for it") == ()
 
 

@@ -36,8 +36,8 @@ _TOOLS: Mapping[str, Action] = {
 _LOOKS = frozenset((
     "Grep", "Glob", "LS", "WebFetch", "WebSearch", "BashOutput", "TaskOutput", "TaskList", "TaskGet", "ToolSearch",
     "AskUserQuestion", "ExitPlanMode", "EnterPlanMode", "Skill", "grep", "glob", "list", "webfetch", "websearch",
-    "skill", "search_file_content", "grep_search", "list_directory", "read_many_files", "google_web_search", "web_fetch", "wait",
-    "web_search", "list_dir", "grep_files", "ask_user", "wait_agent",
+    "skill", "search_file_content", "grep_search", "list_directory", "read_many_files", "google_web_search", "web_fetch",
+    "wait", "web_search", "list_dir", "grep_files", "ask_user", "wait_agent",
 ))  # fmt: skip
 _PROMPTS = ("prompt", "message", "objective", "task")
 _OLD, _NEW = ("old_string", "oldString", "old_str"), ("new_string", "newString", "new_str", "new_source")

@@ -13,8 +13,8 @@ from tapes.record.listing import Entry
 from tapes.session.worktree import Worktree, worktrees
 from witnessed import Session
 
-type Files = Mapping[str, bytes | Entry]
-"""Contents by path; or a row as it is to be written."""
+type Files = Mapping[str, bytes | Entry | tuple[Entry, bytes]]
+"""Contents by path; or a row as it is to be written, alone or with its content."""
 
 
 def file(path: str | bytes, data: bytes, **how: Any) -> Entry:
@@ -76,10 +76,11 @@ class Shot:
         return written
 
 
-def _row(path: str, data: bytes | Entry) -> tuple[bytes, tuple[Entry, bytes]]:
-    if isinstance(data, Entry):
-        return data.path, (data, b"")
-    return path.encode(), (file(path, data), data)
+def _row(path: str, data: bytes | Entry | tuple[Entry, bytes]) -> tuple[bytes, tuple[Entry, bytes]]:
+    if isinstance(data, bytes):
+        data = file(path, data), data
+    row = data if isinstance(data, tuple) else (data, b"")
+    return row[0].path, row
 
 
 def worktree(session: Session) -> Worktree:

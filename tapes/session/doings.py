@@ -22,6 +22,8 @@ from tapes.session.threads import MAIN
 from tapes.session.view import Step, View, view
 from tapes.wire.files import looks_only
 
+EDITING = frozenset({"edit", "write", "delete"})
+"""What calls do to files (tapes.wire.files)."""
 SLACK_NS = 1_000_000_000
 """A snapshot that is taken for a request may begin a little before the request's own time."""
 
@@ -129,9 +131,11 @@ class _Timing:
             thread = step.thread or MAIN
             if step.type == "command" and step.hash in self._commands:
                 yield self._command(step, self._commands[step.hash])
-            elif step.type == "tool.use" and record.type == "tool.use" and step.hash not in witnessed:
-                action = step.facts.get("action", "")
-                if action not in ("read", "todo", "spawn") and not looks_only(str(step.facts.get("name", ""))):
+            elif step.type == "tool.use" and record.type == "tool.use":
+                # A call whose commands were seen is those; what it edits beside them is its own.
+                edits = step.facts.get("action") in EDITING or "files" in step.facts
+                looks = step.hash in witnessed or looks_only(str(step.facts.get("name", "")))
+                if edits or not looks:
                     yield Doing(
                         step.number,
                         "tool",

@@ -106,9 +106,7 @@ class _Matching:
             return []
         ours, theirs = Counter(self._old[a:b]), Counter(self._new[c:d])
         where = {line: y for y, line in enumerate(self._new[c:d], c) if theirs[line] == 1}
-        pairs = [
-            (x, where[line]) for x, line in enumerate(self._old[a:b], a) if ours[line] == 1 and theirs[line] == 1
-        ]
+        pairs = [(x, where[line]) for x, line in enumerate(self._old[a:b], a) if ours[line] == 1 and theirs[line] == 1]
         return _ascending(pairs)
 
     def _shortest(self, a: int, b: int, c: int, d: int) -> list[Same]:
@@ -192,9 +190,8 @@ def hunks(old: bytes, new: bytes, context: int = 3) -> Iterator[Hunk]:
         old_count, new_count = (sum(sign != other for sign, *_ in chosen) for other in "+-")
         _, _, x, y = chosen[0]
         # Where a side is empty, the line before it is named: so it is done.
-        yield Hunk(
-            x + (old_count > 0), old_count, y + (new_count > 0), new_count, [(sign, text) for sign, text, _, _ in chosen]
-        )
+        lines = [(sign, text) for sign, text, _, _ in chosen]
+        yield Hunk(x + (old_count > 0), old_count, y + (new_count > 0), new_count, lines)
 
 
 def _rows(ours: list[bytes], theirs: list[bytes]) -> Iterator[tuple[str, bytes, int, int]]:

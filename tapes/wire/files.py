@@ -36,8 +36,8 @@ _TOOLS: Mapping[str, Action] = {
 _LOOKS = frozenset((
     "Grep", "Glob", "LS", "WebFetch", "WebSearch", "BashOutput", "TaskOutput", "TaskList", "TaskGet", "ToolSearch",
     "AskUserQuestion", "ExitPlanMode", "EnterPlanMode", "Skill", "grep", "glob", "list", "webfetch", "websearch",
-    "skill", "search_file_content", "grep_search", "list_directory", "read_many_files", "google_web_search", "web_fetch",
-    "wait", "web_search", "list_dir", "grep_files", "ask_user", "wait_agent",
+    "skill", "search_file_content", "grep_search", "list_directory", "read_many_files", "google_web_search",
+    "web_fetch", "wait", "web_search", "list_dir", "grep_files", "ask_user", "wait_agent",
 ))  # fmt: skip
 _PROMPTS = ("prompt", "message", "objective", "task")
 _OLD, _NEW = ("old_string", "oldString", "old_str"), ("new_string", "newString", "new_str", "new_source")
@@ -48,6 +48,11 @@ _FILE = pattern(r"\*\*\* (Add|Update|Delete) File: (.+)")
 _MOVE = pattern(r"\*\*\* Move to: (.+)")
 _PATCHING: Mapping[str, Action] = {"Add": "write", "Update": "edit", "Delete": "delete"}
 _IN_PROGRAM = pattern(r'tools\.apply_patch\(\s*("(?:[^"\\]|\\.)*")')
+_FAILED = pattern(
+    r"\s*(?:<tool_use_error>|Error\b|error:|\{\"error\"|apply_patch verification failed|Script failed\b|Failed to \w+"
+    r"|Exit code: [1-9]|\{.{0,2000}\"exit_code\":\s*[1-9])",
+    re.DOTALL,
+)
 _BLOCK = pattern(
     r"^(?P<path>[^\s`<>][^\n`]*)\n```[^\n]*\n<{5,9} SEARCH\n(?P<old>.*?)^={5,9}\n(?P<new>.*?)^>{5,9} REPLACE",
     re.M | re.S,
@@ -122,6 +127,12 @@ def blocks(answer: str) -> tuple[Deed, ...]:
 def looks_only(tool: str) -> bool:
     """Is this a tool that is known to change no file?"""
     return _TOOLS.get(tool) in ("read", "todo", "spawn") or tool in _LOOKS
+
+
+def told_to_fail(result: str) -> bool:
+    """Does what the model is told of an edit say that it did not work? Agents on APIs without a mark for it say so in
+    words only."""
+    return _FAILED.match(result) is not None
 
 
 def diff_of(old: str, new: str) -> str:

@@ -89,6 +89,8 @@ class View:
     """Those that had a witness; empty where the session had none."""
     threads: Mapping[str, Thread]
     """By their id, in the order they began."""
+    places: Mapping[Digest, Place]
+    """Of the model calls, by their `exchange.open`."""
     calls: Calls
     records: list[tuple[Digest, Record]]
     steps: Iterator[Step]
@@ -133,7 +135,7 @@ def view(archive: Archive, session: Digest) -> View:
 
         withheld = steps_withheld(records)
     reader = _Reader(calls, withheld, commands, threads)
-    return View(commands, threads.all, calls, records, _steps(records, reader))
+    return View(commands, threads.all, threads.places, calls, records, _steps(records, reader))
 
 
 def _steps(records: list[tuple[Digest, Record]], reader: _Reader) -> Iterator[Step]:

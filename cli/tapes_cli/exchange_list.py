@@ -1,26 +1,73 @@
-"""`tapes show --exchanges` and `--egress`: a session's model calls, and the hosts it spoke to past us."""
+"""`tapes show --exchanges` and `--egress`: a session's model calls with what each took, and the hosts it spoke to past
+us."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from decimal import Decimal
 from typing import Any
 
 from tapes.archive.base import Archive
 from tapes.record.digest import Digest
-from tapes.session.exchanges import Exchange, exchanges
+from tapes.session import prices
+from tapes.session.exchanges import Exchange
+from tapes.session.facts import Priced
+from tapes.session.threads import Place
+from tapes.session.usage import Call, call_of, retried
+from tapes.session.view import View, view
 from tapes_cli import output
+from tapes_cli.story import label
+
+
+def model_calls(archive: Archive, found: View) -> dict[Digest, Priced]:
+    """By the hash of their exchange."""
+    exchanges = found.calls.exchanges
+    again = retried(list(exchanges.values()))
+    calls = {
+        digest: call_of(archive, exchange, found.calls, retried=digest in again)
+        for digest, exchange in exchanges.items()
+        if exchange.body["class"] == "model"
+    }
+    return {digest: Priced(call, _price(call)) for digest, call in calls.items()}
+
+
+def _price(call: Call) -> Decimal | None:
+    return prices.price(call.tokens, call.model, call.url, call.wall_ns) if call.tokens else None
 
 
 def show_exchanges(archive: Archive, session: Digest, as_json: bool) -> None:
-    found = exchanges(archive, session)
+    found = view(archive, session)
+    calls = model_calls(archive, found)
     if as_json:
-        for exchange in found:
-            output.show_json(exchange_object(exchange))
+        for digest, exchange in found.calls.exchanges.items():
+            output.show_json(exchange_object(exchange) | call_object(calls.get(digest), found.places.get(digest)))
         return
-    head = ("hash", "method", "url", "class", "status", "outcome", "request", "response", "took", "thread")
-    output.page(output.table([exchange_cells(e) for e in found], head, stretch=2))
+    head = ("hash", "method", "url", "class", "status", "outcome", "request", "response", "tokens", "took", "thread")
+    names = {thread.id: label(thread) for thread in found.threads.values()}
+    cells = [exchange_cells(e, calls.get(d), names.get(e.thread, e.thread)) for d, e in found.calls.exchanges.items()]
+    output.page(output.table(cells, head, stretch=2))
 
 
-def exchange_cells(e: Exchange) -> tuple[str, ...]:
+def call_object(one: Priced | None, place: Place | None) -> dict[str, Any]:
+    """What only a model call has; `cost` is text, as it is exact."""
+    call = one.call if one else None
+    return {
+        "model": call.model if call else None,
+        "purpose": place.purpose if place else None,
+        "usage": asdict(call.tokens) if call and call.tokens else None,
+        "usage_whole": call.whole if call and call.tokens else None,
+        "warm_up": call.warm_up if call else None,
+        "cost": str(one.cost) if one and one.cost is not None else None,
+        "ttft_us": call.first_content_us if call else None,
+    }
+
+
+def tokens(one: Priced | None) -> str:
+    counted = one.call.tokens if one else None
+    return f"{output.count(counted.given)}→{output.count(counted.output)}" if counted else "-"
+
+
+def exchange_cells(e: Exchange, one: Priced | None, thread: str) -> tuple[str, ...]:
     retry = " (retry)" if e.retry_of else ""
     return (
         e.hash.short(8),
@@ -31,8 +78,9 @@ def exchange_cells(e: Exchange) -> tuple[str, ...]:
         e.outcome + retry,
         output.size(e.request.length if e.request else 0),
         output.size(e.response.length if e.response else 0),
+        tokens(one),
         output.duration((e.duration_us or 0) * 1000),
-        e.thread[:8],
+        thread,
     )
 
 

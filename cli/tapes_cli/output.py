@@ -56,6 +56,18 @@ def fit(text: str, columns: int) -> str:
     return "".join(kept) + "…"
 
 
+def wrapped(text: str, columns: int) -> list[str]:
+    """`text` in lines of at most so many columns, broken at its ` · `, so that nothing of it is cut off."""
+    lines = [""]
+    for part in text.split(" · "):
+        longer = f"{lines[-1]} · {part}" if lines[-1] else part
+        if lines[-1] and cell_width(longer) > columns:
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    return [fit(line, columns) for line in lines]
+
+
 def pad(text: str, columns: int) -> str:
     return text + " " * max(0, columns - cell_width(text))
 

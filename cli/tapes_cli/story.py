@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tapes.record.digest import Digest
 from tapes.session.threads import MAIN, Thread
-from tapes.session.usage import GIVEN
+from tapes.session.usage import GIVEN, Tokens
 from tapes.session.view import Step
 from tapes.wire.purposes import SIDE
 from tapes_cli import output
@@ -45,16 +46,36 @@ _TELLING = ("command", "cmd", "file_path", "filePath", "path", "pattern", "query
 class Story:
     """Draws the lines of one session."""
 
-    def __init__(self, threads: Mapping[str, Thread], cwd: str = "", before: int = 0) -> None:
-        """`before`: columns that stand before each line."""
+    def __init__(
+        self,
+        threads: Mapping[str, Thread],
+        cwd: str = "",
+        before: int = 0,
+        tokens: Mapping[str, Tokens] | None = None,
+    ) -> None:
+        """`before`: columns that stand before each line. `tokens`: what each thread took."""
         self._threads = threads
+        self._tokens = tokens or {}
         self._cwd = cwd.rstrip("/") + "/" if cwd else ""
         self._wide = output.width() - before
 
-    def lines(self, steps: Sequence[Step]) -> Iterator[str]:
-        """All steps, each thread's together."""
+    def lines(self, steps: Sequence[Step], *, folded: bool = True) -> Iterator[str]:
+        """All steps, each thread's together. `folded`: reminders that follow one another are one line."""
+        run: list[Step] = []
+        deep = 0
         for item, depth in self.told(steps):
-            yield self.line(item, depth) if isinstance(item, Step) else self.heading(item, depth)
+            if run and (not folded or not isinstance(item, Step) or item.type != "reminder" or depth != deep):
+                yield self.line(folding(run), deep)
+                run = []
+            if not isinstance(item, Step):
+                yield self.heading(item, depth)
+            elif item.type == "reminder":
+                run.append(item)
+                deep = depth
+            else:
+                yield self.line(item, depth)
+        if run:
+            yield self.line(folding(run), deep)
 
     def told(self, steps: Sequence[Step]) -> Iterator[tuple[Told, int]]:
         """Steps, and before those of a thread that hangs under another its heading; each with how deep it hangs."""
@@ -118,7 +139,9 @@ class Story:
         thread, steps = told
         took = output.duration(steps[-1].wall_ns - steps[0].wall_ns)
         failed = sum(step.failed for step in steps)
+        tokens = self._tokens.get(thread.id)
         text = f"┌ {label(thread)} · {len(steps)} steps · {took}" + (f" · {failed} failed" if failed else "")
+        text += f" · {flow(tokens.given, tokens.output)}" if tokens else ""
         return output.styled(output.fit(" " * 16 + "│ " * (depth - 1) + output.harmless(text), self._wide), bold=True)
 
     def line(self, step: Step, depth: int = 0) -> str:
@@ -152,7 +175,7 @@ class Story:
             case "answer" if facts.get("diff"):
                 return f"{facts['path']} {_changes(facts['diff'])}: {text}"
             case "reminder" | "thinking":
-                return f"{step.type}: {text}"
+                return f"{facts.get('folded', step.type)}: {text}"
             case "gap":
                 return f"GAP: {text}"
             case "error" if facts.get("retries"):
@@ -188,11 +211,25 @@ class Story:
     def _took(step: Step) -> str:
         facts, usage = step.facts, step.facts.get("usage") or {}
         given = sum(usage.get(kind, 0) for kind in GIVEN)  # with what caches held
-        parts = [f"{output.count(given)}→{output.count(usage.get('output', 0))} tok"] if usage else []
+        parts = [flow(given, usage.get("output", 0))] if usage else []
         # A command says it itself, at its beginning.
         if facts.get("duration_us") is not None and step.type != "command":
             parts.append(output.duration(facts["duration_us"] * 1000))
         return " ".join(parts)
+
+
+def folding(run: Sequence[Step]) -> Step:
+    """Reminders as one: what an agent puts beside a question is long, and seldom what is looked for."""
+    if len(run) == 1:
+        return run[0]
+    size = output.size(sum(len(step.text.encode("utf-8", "replace")) for step in run))
+    facts = {**run[0].facts, "folded": f"{len(run)} reminders ({run[0].number}–{run[-1].number}, {size})"}
+    return replace(run[0], facts=facts)
+
+
+def flow(given: int, made: int) -> str:
+    """Tokens that a model read and made."""
+    return f"{output.count(given)}→{output.count(made)} tok"
 
 
 def label(thread: Thread) -> str:

@@ -14,6 +14,8 @@ from tapes.errors import Damaged
 from tapes.record import canon
 
 VERSION = 1
+HOSTS_MOST = 200
+"""Hosts that are told apart: the row is written again with every commit."""
 
 
 @dataclass(slots=True)
@@ -44,6 +46,9 @@ class Summary:
     gaps: int = 0
     redactions: int = 0
     egress: int = 0
+    """Connections."""
+    hosts: dict[str, int] = field(default_factory=dict)
+    """That they led to, and how many to each; of more than HOSTS_MOST the first."""
     models: dict[str, int] = field(default_factory=dict)
     commands: int = 0
     commands_failed: int = 0
@@ -91,7 +96,7 @@ class Summary:
 
     def copy(self) -> Summary:
         """One that can be folded further while this stays as it is."""
-        return replace(self, outcomes=dict(self.outcomes), models=dict(self.models))
+        return replace(self, outcomes=dict(self.outcomes), models=dict(self.models), hosts=dict(self.hosts))
 
     @staticmethod
     def from_bytes(data: bytes | None) -> Summary | None:
@@ -109,8 +114,8 @@ class Summary:
 
 
 _NAMES = tuple(f.name for f in fields(Summary))
-_EARLY = frozenset(_NAMES) - {"commands", "commands_failed", "commands_lost"}
-"""Those of the first rows: who wrote a row without the others wrote no commands either."""
+_EARLY = frozenset(_NAMES) - {"commands", "commands_failed", "commands_lost", "hosts"}
+"""Those of the first rows: who wrote a row without the others wrote no commands either, and did not tell hosts."""
 
 
 def _opened(row: Summary, body: Mapping[str, Any]) -> None:
@@ -144,6 +149,13 @@ def _count(name: str) -> Callable[[Summary, Mapping[str, Any]], None]:
     return fold
 
 
+def _passed_by(row: Summary, body: Mapping[str, Any]) -> None:
+    row.egress += 1
+    host = str(body["host"])
+    if host in row.hosts or len(row.hosts) < HOSTS_MOST:
+        row.hosts[host] = row.hosts.get(host, 0) + 1
+
+
 def _command_ended(row: Summary, body: Mapping[str, Any]) -> None:
     row.commands_failed += bool(body["status"] or body["signal"])
 
@@ -169,7 +181,7 @@ _FOLDS: dict[str, Callable[[Summary, Mapping[str, Any]], None]] = {
     "command.end": _command_ended,
     "command.lost": _count("commands_lost"),
     "gap": _count("gaps"),
-    "egress": _count("egress"),
+    "egress": _passed_by,
     "session.close": _closed,
     "withheld": _withheld,
 }

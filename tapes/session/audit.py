@@ -14,6 +14,7 @@ from tapes.session.calls import Calls
 from tapes.session.commands import Command
 from tapes.session.exchanges import gather
 from tapes.session.joining import joined
+from tapes.session.placing import headers_tell, placed
 from tapes.session.verdicts import VERDICTS, Judge
 from tapes.wire import shells
 from tapes.wire.shells.base import Shells
@@ -29,7 +30,17 @@ def commands(
     """In the order they began. Only those `wanted` are judged and given: judging reads outputs. NotFound for an unknown
     session, Damaged where a record itself is."""
     records = list(archive.session_records(session))
-    yield from commands_in(archive, records, Calls(archive, gather(iter(records))), wanted=wanted, family=family)
+    calls = Calls(archive, gather(iter(records)))
+    told = headers_tell(records, calls)
+    for command in commands_in(archive, records, calls, wanted=wanted, family=family):
+        if command.call is None:
+            yield command
+            continue
+        if not told:
+            placed(records, calls)
+            told = True
+        exchange = calls.exchange_of(command.call.use, command.call.record)
+        yield replace(command, thread=exchange.thread) if exchange else command
 
 
 def commands_in(

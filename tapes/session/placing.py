@@ -11,12 +11,14 @@ from tapes.record.kinds import Record
 from tapes.session.calls import Calls
 from tapes.session.exchanges import FAILED, Exchange
 from tapes.session.histories import mark
-from tapes.session.threads import ModelCall, Spawn, Threads
+from tapes.session.threads import ModelCall, Place, Spawn, Threads
 from tapes.wire.files import deeds, starts_agents
 from tapes.wire.purposes import is_continuation, purpose_of
 from tapes.wire.turns import MODEL_ROLES, Json, Message, RequestReading, Text, ToolResult, Unknown
 
 UNREADABLE = (Withheld, Damaged, NotFound)
+FINAL = "Message Type: FINAL_ANSWER"
+"""How Codex tells an agent what another that it started has come to."""
 NAMING = frozenset({"claude", "codex", "opencode"})
 """Agents that name each thread but the main one in every request."""
 _PASSED_ON = ("agent_message",)
@@ -36,11 +38,33 @@ def placed(records: Sequence[tuple[Digest, Record]], calls: Calls) -> Threads:
         place = threads.add(_model_call(exchange, calls, named))
         exchange.thread = place.thread
         last = before.get(place.thread)
-        if last is not None and exchange.retry_of is None and last.outcome in FAILED and place.new == frozenset():
+        if place.purpose == "probe":
+            continue  # a new socket's warm-up stands between what failed and its repetition
+        failed = last is not None and last.outcome in FAILED and exchange.retry_of is None
+        if last is not None and failed and not _says_more(calls, exchange, place):
             exchange.retry_of = last.retry_of or last.hash
         before[place.thread] = exchange
     threads.hang(_spawns(records, calls))
     return threads
+
+
+def headers_tell(records: Sequence[tuple[Digest, Record]], calls: Calls) -> bool:
+    """Do ids in the requests' headers alone tell the threads, so that `placed` need not read what they say? Not of
+    calls beside a conversation, in which no tool is used."""
+    sessions = {e.identity.session for e in calls.exchanges.values() if e.body["class"] == "model"}
+    return records[0][1].body.get("agent") in NAMING and len(sessions) == 1
+
+
+def _says_more(calls: Calls, exchange: Exchange, place: Place) -> bool:
+    """Does a request say what its thread has not heard, beside what the model itself has said? Not when it is tried
+    again with a whole history, where before it only went on from an answer."""
+    if place.new is None:
+        return True
+    try:
+        told = calls.turn(exchange).messages
+    except UNREADABLE:
+        return True
+    return any(index in place.new and message.role not in MODEL_ROLES for index, message in told)
 
 
 def _model_call(exchange: Exchange, calls: Calls, named: bool) -> ModelCall:

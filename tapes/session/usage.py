@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from tapes.archive.base import Archive
@@ -143,6 +143,18 @@ def calls_of(archive: Archive, records: Sequence[tuple[Digest, Record]], *, thre
             yield call_of(archive, exchange, readings, retried=exchange.hash in again)
 
 
+def tokens_of(archive: Archive, found: Iterable[Exchange], readings: Calls) -> dict[str, Tokens]:
+    """What each thread took, by the exchanges' threads, warm-ups aside. Of answers that can not be read nothing."""
+    sums: dict[str, Tokens] = {}
+    for exchange in found:
+        with contextlib.suppress(Withheld, Damaged, NotFound):
+            reading = readings.answer(exchange)
+            counted = counts(reading.usage, exchange.dialect.name) if reading.usage else None
+            if counted is not None and not _is_warm_up(archive, exchange, reading):
+                sums[exchange.thread] = sums.get(exchange.thread, Tokens()) + counted
+    return sums
+
+
 def retried(found: list[Exchange]) -> set[Digest]:
     """Those that failed and were made again."""
     last = {exchange.retry_of: n for n, exchange in enumerate(found) if exchange.retry_of}
@@ -160,9 +172,7 @@ def call_of(archive: Archive, exchange: Exchange, readings: Calls, *, retried: b
         reading = readings.answer(exchange)
     counted = counts(reading.usage, exchange.dialect.name) if reading.usage else None
     warm = counted is not None and _is_warm_up(archive, exchange, reading)
-    first = None
-    if exchange.content_type.startswith(STREAMS) and _speaks(reading.message) and exchange.response is not None:
-        first = first_content(exchange, archive.body(exchange.response))
+    first = first_word(archive, exchange, reading)
     return Call(
         hash=exchange.hash,
         end=exchange.end_hash,
@@ -209,6 +219,13 @@ def _reasoning_beside(usage: Usage, given: int, dialect: str) -> bool:
 
 def _number(value: Json) -> int:
     return value if isinstance(value, int) and value > 0 else 0
+
+
+def first_word(archive: Archive, exchange: Exchange, reading: ResponseReading) -> int | None:
+    """When the first word, thought or call of a stream had arrived; None where nothing came, or it was no stream."""
+    if exchange.response is None or not exchange.content_type.startswith(STREAMS) or not _speaks(reading.message):
+        return None
+    return first_content(exchange, archive.body(exchange.response))
 
 
 def first_content(exchange: Exchange, body: bytes) -> int | None:

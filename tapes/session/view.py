@@ -9,8 +9,9 @@ rest of the session is still there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tapes.archive.base import Archive
@@ -21,9 +22,9 @@ from tapes.record.tomb import WITHHELD
 from tapes.session.calls import Calls
 from tapes.session.exchanges import FAILED, Exchange, gather
 from tapes.session.notes import words_of
-from tapes.session.placing import passed_on, placed
+from tapes.session.placing import FINAL, passed_on, placed
 from tapes.session.threads import Place, Thread, Threads
-from tapes.session.usage import counts
+from tapes.session.usage import Tokens, counts, first_word, tokens_of
 from tapes.wire.files import Deed, blocks, deeds
 from tapes.wire.purposes import is_continuation
 from tapes.wire.turns import MODEL_ROLES, Media, Message, ResponseReading, Text, Thinking, Unknown
@@ -95,6 +96,8 @@ class View:
     records: list[tuple[Digest, Record]]
     steps: Iterator[Step]
     """Read as they are taken."""
+    tokens: Callable[[], dict[str, Tokens]]
+    """What each thread took, where its provider says so. Reads all answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +137,9 @@ def view(archive: Archive, session: Digest) -> View:
         from tapes.archive.redaction import steps_withheld
 
         withheld = steps_withheld(records)
-    reader = _Reader(calls, withheld, commands, threads)
-    return View(commands, threads.all, threads.places, calls, records, _steps(records, reader))
+    reader = _Reader(archive, calls, withheld, commands, threads)
+    tokens = partial(tokens_of, archive, calls.exchanges.values(), calls)
+    return View(commands, threads.all, threads.places, calls, records, _steps(records, reader), tokens)
 
 
 def _steps(records: list[tuple[Digest, Record]], reader: _Reader) -> Iterator[Step]:
@@ -191,7 +195,15 @@ def in_order(records: list[tuple[Digest, Record]]) -> Iterator[tuple[Digest, Rec
 class _Reader:
     """Reads the items of each record, remembering what later records refer to."""
 
-    def __init__(self, calls: Calls, withheld: Mapping[int, int], commands: list[Command], threads: Threads) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        calls: Calls,
+        withheld: Mapping[int, int],
+        commands: list[Command],
+        threads: Threads,
+    ) -> None:
+        self._archive = archive
         self._calls = calls
         self._places = threads.places
         self._spawned = {t.spawned_by: t.id for t in threads.all.values() if t.spawned_by}
@@ -246,7 +258,7 @@ class _Reader:
         items = [seam(place)] if place.seam and place.seam != "compaction" else []
         for index, message in self._calls.turn(exchange).messages:
             if message.role not in MODEL_ROLES and (place.new is None or index in place.new):
-                items += [_Item(*told) for told in said_in(message, by_agent=place.purpose == "compaction")]
+                items += [_Item(*told) for told in said_in(message, by_agent=place.purpose != "main")]
         return items
 
     def _ended(self, digest: Digest, record: Record) -> list[_Item]:
@@ -267,11 +279,11 @@ class _Reader:
                     items.append(_Item("answer", block.text, facts=_edits(blocks(block.text))))
                 case _:
                     pass
-        if items:
-            items[0] = replace(items[0], facts={**items[0].facts, **self._times(exchange)})
         if exchange.outcome in FAILED and exchange.retry_of is None:
             facts = {"outcome": exchange.outcome, "status": exchange.status, **self._retries(exchange)}
             items.append(_Item("error", failure(exchange, reading), True, facts))
+        if items:
+            items[0] = replace(items[0], facts={**items[0].facts, **self._times(exchange)})
         return items
 
     def _use(self, digest: Digest, record: Record) -> list[_Item]:
@@ -300,11 +312,19 @@ class _Reader:
         found = {
             "model": reading.model,
             "purpose": place.purpose if place and place.purpose != "main" else "",
-            "ttft_us": exchange.first_byte_us,
+            "ttft_us": self._first_word(exchange, reading),
             "duration_us": exchange.duration_us,
             "usage": {kind: count for kind, count in asdict(tokens).items() if count} if tokens else {},
         }
         return {name: value for name, value in found.items() if value}
+
+    def _first_word(self, exchange: Exchange, reading: ResponseReading) -> int | None:
+        """When the first word, thought or call had arrived; of what came in one piece, when that began to."""
+        try:
+            found = first_word(self._archive, exchange, reading)
+        except (Withheld, Damaged, NotFound):
+            found = None
+        return exchange.first_byte_us if found is None else found
 
     def _retries(self, exchange: Exchange) -> dict[str, Any]:
         tried = self._tried.get(exchange.hash, ())
@@ -393,7 +413,7 @@ def said_in(message: Message, *, by_agent: bool = False) -> Iterator[tuple[str, 
             reminder = aside or block.text.lstrip().startswith(REMINDERS)
             yield "reminder" if reminder else "prompt", block.text
         elif isinstance(block, Unknown) and (passed := passed_on(block.raw)):
-            yield "prompt", passed
+            yield "reminder" if passed.startswith(FINAL) else "prompt", passed
         elif isinstance(block, Media):
             yield "media", f"{block.kind} {block.media_type} ({block.size} bytes)"
 

@@ -69,9 +69,10 @@ def is_compacted(item: dict[str, Json]) -> bool:
 
 
 def _asks_to_compact(request: RequestReading) -> bool:
-    if not request.messages:
+    # Claude Code puts reminders of the system's behind what it asks for.
+    last = next((m for m in reversed(request.messages) if m.role != "system"), None)
+    if last is None:
         return False
-    last = request.messages[-1]
     for block in last.blocks:
         if isinstance(block, Unknown) and isinstance(block.raw, dict) and block.raw.get("type") == "compaction_trigger":
             return True

@@ -57,6 +57,15 @@ THREADS = [
 ]
 
 
+def test_reminders_in_a_row_are_one_line_unless_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [step(n, "reminder", "be brief") for n in (1, 2, 3)] + [step(4, "prompt", "Go."), step(5, "reminder", "hm")]
+    found = drawn(monkeypatch, told, Thread("main"))
+    assert [line.partition(" ")[0] for line in found] == ["1", "4", "5"]
+    assert "3 reminders (1–3, 24 B): be brief" in found[0] and "reminder: hm" in found[2]
+    monkeypatch.setenv("COLUMNS", "80")
+    assert len(list(Story({}).lines(told, folded=False))) == 5
+
+
 def test_what_an_agent_did_stands_under_the_call_that_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [line.replace(" 1970-01-01", "") for line in drawn(monkeypatch, TOLD, *THREADS)]
     order = [line.partition(" ")[0] for line in found]
@@ -146,6 +155,22 @@ def test_a_thread_that_is_not_there_is_said_with_those_that_are(b: Bench) -> Non
     assert b.rows("show", "late", "--thread", "main")
     done = b.tapes("show", "late", "--thread", "nobody")
     assert done.returncode == 3 and b"main" in done.stderr
+
+
+def test_each_call_and_each_conversation_says_what_it_took(b: Bench) -> None:
+    (thread,) = b.rows("show", "late", "--threads")
+    calls = [row for row in b.rows("show", "late", "--exchanges") if row["class"] == "model"]
+    assert thread["thread"] == "main" and thread["calls"] == len(calls) > 1
+    assert thread["steps"] == len(b.rows("show", "late"))
+    told = [row["usage"] for row in calls if row["usage"]]
+    assert thread["usage"] == {kind: sum(usage[kind] for usage in told) for kind in thread["usage"]}
+    assert {row["purpose"] for row in calls} == {"main"} and "main" in shown(b, "late", "--threads")
+
+
+def test_the_heading_is_whole_where_there_is_little_room(b: Bench) -> None:
+    b.environ |= {"COLUMNS": "40"}
+    text = shown(b, "late")
+    assert "hosts bypassed" in text and max(map(len, text.splitlines())) <= 40
 
 
 def test_raw_gives_the_words_and_nothing_else(b: Bench) -> None:

@@ -14,7 +14,8 @@ from tapes.intake.writer import Writer
 from tapes.record.digest import Digest
 from tapes.session.exchanges import exchanges
 from tapes.session.rows import rows
-from tapes.session.view import STEP_TYPES, Step, steps
+from tapes.session.usage import Tokens
+from tapes.session.view import STEP_TYPES, Step, steps, view
 from tapes.wire.agents import by_name
 from tapes.wire.exchange import Answered, Arrived, Finished, Moment, Opened
 from tapes.wire.redact import Redactor
@@ -110,6 +111,35 @@ def test_a_retry_does_not_repeat_its_prompt_and_the_failure_is_a_step() -> None:
     assert (found[2].text, found[2].failed) == ("http_error 529: Overloaded", True)
     first, second = exchanges(tape.archive, tape.session)
     assert second.retry_of == first.hash
+
+
+def test_a_history_sent_whole_after_a_failure_is_a_retry_though_the_model_has_spoken_in_it() -> None:
+    # As Codex does when its socket broke: what it sent before only went on from the last answer.
+    tape = Tape()
+    failed = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    tape.call(FIRST, message(USE))
+    tape.call([FIRST[0], SECOND[2]], failed, status=529)
+    tape.call(SECOND, message({"type": "text", "text": "Two files."}))
+    errors = [step for step in tape.steps() if step.type == "error"]
+    assert [step.facts.get("retries") for step in errors] == [1]
+
+
+def test_what_is_asked_beside_a_conversation_nobody_has_said() -> None:
+    tape = Tape()
+    title = {"type": "text", "text": "Generate a short title for: List the files."}
+    tape.call([{"role": "user", "content": [title]}], message({"type": "text", "text": "Files"}))
+    found = tape.steps()
+    assert [(step.type, step.thread) for step in found] == [("reminder", "title"), ("answer", "title")]
+
+
+def test_usage_of_a_call_that_said_nothing_stands_with_its_failure() -> None:
+    tape = Tape()
+    cut = message() | {"usage": {"input_tokens": 7, "output_tokens": 0}}
+    tape.call(FIRST, cut, status=529)
+    tape.call(SECOND, message({"type": "text", "text": "a"}) | {"usage": {"input_tokens": 9, "output_tokens": 2}})
+    (error,) = [step for step in tape.steps() if step.type == "error"]
+    assert error.facts["usage"] == {"input": 7}
+    assert view(tape.archive, tape.session).tokens() == {"main": Tokens(input=16, output=2)}
 
 
 def test_a_subagents_steps_carry_its_thread() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tapes.wire.purposes import is_continuation, purpose_of
@@ -48,6 +50,12 @@ SCORE: Json = {"responseJsonSchema": {"properties": {"complexity_score": {"type"
 )
 def test_shapes(asked: RequestReading, url: str, purpose: str) -> None:
     assert purpose_of(asked, url) == purpose
+
+
+def test_a_reminder_behind_what_asks_for_a_summary_hides_nothing() -> None:
+    asked = request("a", "CRITICAL: Respond with TEXT ONLY. Your task is …", tools=True)
+    reminded = replace(asked, messages=(*asked.messages, Message("system", (Text("The tasks were not used."),))))
+    assert purpose_of(reminded) == "compaction"
 
 
 def test_an_item_asks_for_a_compaction_and_another_stands_for_what_was_compacted() -> None:

@@ -32,7 +32,8 @@ def command(as_json: bool, limit: int | None) -> None:
         head = ("hash", "name", "agent", "model", "started", "length", "exchanges", "tools", "ran", "outcome")
         whole = [row.summary for row in found if not row.error]
         witnessed = sum(s.commands for s in whole)
-        foot = ["", output.fit(f"{coverage(whole)} · {witnessed} commands witnessed", output.width())] if whole else []
+        covered = f"{coverage(whole)} · {witnessed} commands witnessed"
+        foot = ["", *output.wrapped(covered, output.width())] if whole else []
         output.page([*output.table([cells(row) for row in found], head, stretch=3), *foot])
 
 
@@ -63,9 +64,14 @@ def coverage(rows: Sequence[Summary]) -> str:
         sum(getattr(s, name) for s in rows) for name in ("exchanges", "complete", "partial")
     )
     gaps, redactions, egress = (sum(getattr(s, name) for s in rows) for name in ("gaps", "redactions", "egress"))
+    hosts = len({host for s in rows for host in s.hosts})
+    # Rows of before hosts were told apart have connections alone.
+    bypassed = (
+        f"{hosts} hosts bypassed ({egress} connections)" if hosts or not egress else f"{egress} connections past us"
+    )
     return (
         f"{exchanges} exchanges: {complete} complete, {partial} partial, {exchanges - complete - partial} failed · "
-        f"{gaps} gaps · {redactions} redactions · {egress} other connections"
+        f"{gaps} gaps · {redactions} redactions · {bypassed}"
     )
 
 
@@ -104,6 +110,7 @@ def as_object(row: Row) -> dict[str, Any]:
         "gaps": s.gaps,
         "redactions": s.redactions,
         "egress": s.egress,
+        "hosts": s.hosts,
         "outcome": s.outcome,
         "error": row.error or None,
     }

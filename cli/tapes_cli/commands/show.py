@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.session.rows import rows, summary_of
 from tapes.session.threads import MAIN, Thread
+from tapes.session.usage import Tokens
 from tapes.session.view import STEP_TYPES, Step, View, view
 from tapes.wire.files import ACTIONS
 from tapes_cli import output
@@ -51,8 +52,9 @@ class Wanted:
     "--exchanges",
     "kind",
     flag_value="exchanges",
-    help="Each model call: URL, status, outcome, sizes, hashes.",
+    help="Each model call: URL, status, outcome, sizes, tokens, hashes.",
 )
+@click.option("--threads", "kind", flag_value="threads", help="Each conversation: calls, failures, tokens, cost.")
 @click.option(
     "--egress",
     "kind",
@@ -96,13 +98,19 @@ def command(
         if around is not None:
             show_around(archive, found, around, window, wanted)
         elif kind is not None:
-            from tapes_cli.exchange_list import show_egress, show_exchanges
-
-            (show_exchanges if kind == "exchanges" else show_egress)(archive, found.session, as_json)
+            listing(kind)(archive, found.session, as_json)
         elif found.step is not None:
             show_step(archive, found, wanted)
         else:
             show_session(archive, found.session, wanted)
+
+
+def listing(kind: str) -> Callable[[Archive, Digest, bool], None]:
+    """What lists one side of a session."""
+    from tapes_cli import exchange_list, thread_list  # and prices, which the story need not wait for
+
+    lists = {"exchanges": exchange_list.show_exchanges, "threads": thread_list.show_threads}
+    return lists.get(kind, exchange_list.show_egress)
 
 
 # -- a session
@@ -124,9 +132,9 @@ def show_session(archive: Archive, session: Digest, wanted: Wanted) -> None:
 
 
 def body(steps: Sequence[Step], found: View, summary: Summary, wanted: Wanted) -> Iterator[str]:
-    story = Story(found.threads, summary.cwd)
+    story = Story(found.threads, summary.cwd, tokens=found.tokens())
     if not wanted.full:
-        yield from story.lines(steps)
+        yield from story.lines(steps, folded="reminder" not in wanted.types)
         return
     from tapes_cli.step_page import brief_page
 
@@ -173,8 +181,20 @@ def headline(session: Digest, row: Summary, found: View) -> list[str]:
     kinds = Counter(thread.kind for thread in found.threads.values())
     beside = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if kind != "main")
     fifth = [f"threads: main, {beside}"] if beside else []
+    tokens = sum(found.tokens().values(), Tokens())
+    fifth += [f"tokens: {told(tokens)}"] if tokens.total else []
     wide = output.width()
-    return [*(output.fit(output.harmless(line), wide) for line in (first, second, third, *fourth, *fifth)), ""]
+    named = [output.fit(output.harmless(line), wide) for line in (first, second)]
+    covered = [line for text in (third, *fourth, *fifth) for line in output.wrapped(output.harmless(text), wide)]
+    return [*named, *covered, ""]
+
+
+def told(tokens: Tokens) -> str:
+    """By kind, those that there are."""
+    cached = {"read from caches": tokens.cache_read, "written to them": tokens.cache_write_5m + tokens.cache_write_1h}
+    of = ", ".join(f"{output.count(number)} {name}" for name, number in cached.items() if number)
+    reasoning = f" ({output.count(tokens.reasoning)} reasoning)" if tokens.reasoning else ""
+    return f"{output.count(tokens.given)} in{f' ({of})' if of else ''}, {output.count(tokens.output)} out{reasoning}"
 
 
 # -- one step

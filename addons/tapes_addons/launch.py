@@ -371,7 +371,7 @@ class Launcher:
         commands = f", {done.get('commands', 0)} commands witnessed" if self.plan.commands else ""
         beside = "".join(
             f", {done[key]} {words}"
-            for key, words in (("redactions", "redactions"), ("hosts", "hosts bypassed"))
+            for key, words in (("redactions", "redactions"), ("bypassed", "hosts bypassed"))
             if done.get(key)
         )
         say(

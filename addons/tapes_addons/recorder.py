@@ -261,7 +261,7 @@ class Run:
                 "commands_lost": row.commands_lost,
                 "redactions": row.redactions,
                 "egress": row.egress,
-                "hosts": len(row.hosts),
+                "bypassed": len(row.hosts),
                 "lost": self.writer.lost_exchanges,
                 "all_written": closed,
                 "end_written": row.closed,

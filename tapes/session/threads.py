@@ -101,6 +101,8 @@ class _State:
     """`marks` is the whole history; not where a part of it was only ever an answer."""
     shown: Counter[bytes] = field(default_factory=Counter)
     last_said: bytes = b""
+    begun: bool = False
+    """Something was said: more than a socket's warm-up."""
     compacting: bool = False
     said: tuple[str, ...] = ()
     named: bool = False
@@ -175,7 +177,8 @@ class Threads:
         return alike[-1] if alike and call.continued else None
 
     def _news(self, state: _State, call: ModelCall) -> tuple[frozenset[int] | None, str]:
-        first = len(state.thread.exchanges) == 1
+        first = not state.begun
+        state.begun = state.begun or call.purpose != "probe"
         seam = ""
         if call.purpose == "compaction":
             seam = "compaction"

@@ -111,6 +111,12 @@ def test_a_run_that_goes_on_from_an_earlier_one_begins_with_a_seam() -> None:
     assert found.seam == "resumed"
 
 
+def test_a_warm_up_is_no_beginning() -> None:
+    warm = call(session="s", purpose="probe", answer="r1")
+    found = put(Threads(), warm, call("a", "model:b", "c", session="s", previous="r1", resumed=True))
+    assert found[1].seam == "resumed" and found[1].new is None
+
+
 @pytest.mark.parametrize("purpose", ["title", "router", "commit"])
 def test_side_calls_have_a_thread_of_their_own(purpose: str) -> None:
     threads = Threads()

@@ -10,6 +10,8 @@ _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\
 
 def harmless(text: str, *, lines: bool = False) -> str:
     """Control, format and bidi characters made visible (␛, ␇, …); line feeds and tabs kept where `lines` is set."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(_shown(c, lines) if not c.isprintable() or c in _REORDERING else c for c in text)
 
 

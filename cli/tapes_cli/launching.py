@@ -36,7 +36,7 @@ def check_archive(base: Path, name: str) -> None:
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with LmdbArchive.open(base / "archive", readonly=True) as archive:
-            if name and name in archive.names():
+            if name and archive.named(name):
                 raise UsageError(
                     f"a session is named {name!r} already",
                     hint=f"choose another --name, or see it: tapes show {name}",

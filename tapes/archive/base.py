@@ -130,8 +130,15 @@ class Archive(Protocol):
 
     def session_record(self, session: Digest, seq: int) -> tuple[Digest, Record]: ...
 
+    def latest(self, back: int = 0) -> Digest | None:
+        """`sessions()[-1 - back]` without reading all of them; None where there are not so many. Damaged where the
+        session's first record is."""
+
     def names(self) -> dict[str, Digest]:
         """Session by name, sorted by name."""
+
+    def named(self, name: str) -> Digest | None:
+        """`names().get(name)` without reading all of them."""
 
     def find(self, prefix_hex: str) -> list[Digest]:
         """Records whose hash begins with these lowercase hex digits (an odd number is fine), sorted, at most

@@ -18,6 +18,7 @@ from tapes.archive.reading import Reader
 from tapes.archive.tables import digest_of
 from tapes.errors import Damaged
 from tapes.record.digest import Digest
+from tapes.record.tomb import logged_digest
 
 CACHE_BYTES = 32 * 1024 * 1024
 """Unpacked packs kept by an open archive."""
@@ -228,6 +229,25 @@ class TableReader(Reader, Protocol):
             return [(number_of(txn.get(session, db=t["byhash"])) or 0, session) for session in heads]
 
         return [digest_of(session) for _, session in sorted(self._run(work))]
+
+    def latest(self, back: int = 0) -> Digest | None:
+        def work(txn: Txn, t: Tables) -> int:
+            cursor = txn.cursor(db=t["chain"])
+            found = cursor.last()
+            for _ in range(back):
+                found = found and cursor.set_range(cursor.key()[: tables.NUMBER]) and cursor.prev()
+            return tables.number(cursor.key()[: tables.NUMBER]) if found else 0
+
+        pos = self._run(work)
+        rows = self._log_from(pos, 1) if pos else []
+        return logged_digest(rows[0][1]) if rows else None
+
+    def named(self, name: str) -> Digest | None:
+        key = name.encode("utf-8", "surrogateescape")
+        if not 0 < len(key) <= tables.NAME_MAX:
+            return None
+        found = self._run(lambda txn, t: txn.get(key, db=t["ref"]))
+        return None if found is None else digest_of(found)
 
     def names(self) -> dict[str, Digest]:
         rows = self._run(lambda txn, t: list(txn.cursor(db=t["ref"]).iternext()))

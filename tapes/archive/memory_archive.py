@@ -117,6 +117,9 @@ class MemoryArchive(Reader):
     def sessions(self) -> list[Digest]:
         return list(self._chain)
 
+    def latest(self, back: int = 0) -> Digest | None:
+        return self.sessions()[-1 - back] if back < len(self._chain) else None
+
     def names(self) -> dict[str, Digest]:
         return dict(sorted(self._names.items()))
 

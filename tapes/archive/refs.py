@@ -60,7 +60,7 @@ def _target(archive: Archive, text: str) -> tuple[Digest, Digest | None]:
     latest = _LATEST.fullmatch(text)
     if latest:
         return _latest(archive, int(latest[1] or 0)), None
-    named = archive.names().get(text)
+    named = archive.named(text)
     if named is not None:
         return named, None
     if _PREFIX.fullmatch(text):
@@ -70,12 +70,13 @@ def _target(archive: Archive, text: str) -> tuple[Digest, Digest | None]:
 
 
 def _latest(archive: Archive, back: int) -> Digest:
-    sessions = archive.sessions()
-    if not sessions:
+    found = archive.latest(back)
+    if found is not None:
+        return found
+    count = len(archive.sessions())
+    if not count:
         raise NotFound("the archive has no session yet", hint="`tapes run -- COMMAND` records one")
-    if back >= len(sessions):
-        raise NotFound(f"@~{back}: the archive has {len(sessions)} sessions", hint="`tapes log` lists them")
-    return sessions[-1 - back]
+    raise NotFound(f"@~{back}: the archive has {count} sessions", hint="`tapes log` lists them")
 
 
 def _by_hash(archive: Archive, prefix: str) -> tuple[Digest, Digest | None]:

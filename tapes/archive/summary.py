@@ -104,7 +104,7 @@ class Summary:
         if data is None:
             return None
         try:
-            value = canon.decode(data)
+            value = canon.loosely(data)
         except Damaged:
             return None
         if not isinstance(value, Mapping) or value.get("v") != VERSION:

@@ -55,6 +55,10 @@ _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _ENTRY = struct.Struct(">III")
 _CHAIN = struct.Struct(">QI")
+NUMBER = 8
+"""Bytes of a number in a table."""
+NAME_MAX = 4 * 64
+"""Bytes of a name (archive/refs.py); LMDB takes no key much longer."""
 type Stored = Kind | Literal["record", "tombstone"]
 _KINDS: tuple[Stored, ...] = ("blob", "node", "record", "tombstone")
 

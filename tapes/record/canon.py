@@ -49,6 +49,16 @@ def decode(data: bytes) -> Value:
     return value
 
 
+def loosely(data: bytes) -> Value:
+    """The value of any CBOR. Only for what is not hashed and can be made again: it may be written in another way, too.
+    Damaged when there is none."""
+    try:
+        value: Value = cbor2.loads(data, max_depth=MAX_DEPTH + 1)
+    except (cbor2.CBORError, TypeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+        raise Damaged(f"no CBOR: {error}") from error
+    return value
+
+
 def head(major: int, n: int) -> bytes:
     """The first bytes of an item (RFC 8949 §3): major type (shifted left by 5) and its argument, shortest
     form."""

@@ -78,6 +78,7 @@ class ArchiveSuite:
 
     def test_an_empty_archive_has_nothing(self, archive: Archive) -> None:
         assert (archive.last(), archive.sessions(), archive.names(), list(archive.log())) == (0, [], {}, [])
+        assert archive.latest() is None and archive.named("b") is None
         assert archive.head(UNKNOWN) is None
         assert is_sound(archive)
 
@@ -118,6 +119,7 @@ class ArchiveSuite:
         archive.commit(Batch([one, two, note(one), note(two), note(one)]))
         assert one.hash and two.hash
         assert archive.sessions() == [one.hash, two.hash]
+        assert [archive.latest(back) for back in range(3)] == [two.hash, one.hash, None]
         assert [archive.head(s)[1] for s in archive.sessions()] == [2, 1]  # type: ignore[index]
         assert [record.seq for _, record in archive.session_records(two.hash)] == [0, 1]
         assert [record.seq for _, _, record in archive.log()] == [0, 0, 1, 1, 2]
@@ -237,6 +239,8 @@ class ArchiveSuite:
         archive.commit(Batch([one, two], names={"b": one, "ä.1": two}))
         assert one.hash and two.hash
         assert archive.names() == {"b": one.hash, "ä.1": two.hash}
+        assert (archive.named("b"), archive.named("ä.1")) == (one.hash, two.hash)
+        assert not any(archive.named(name) for name in ("c", "", "\udcff", "b" * 1000))
         archive.commit(Batch([], names={"b": one.hash, "c": one.hash}))
         late = note(two)
         with pytest.raises(UsageError, match="belongs to session"):

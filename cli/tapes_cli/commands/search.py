@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from tapes.errors import UsageError
+from tapes.archive.base import Archive
+from tapes.archive.summary import Summary
+from tapes.errors import Damaged, NotFound, UsageError
 from tapes.index.index import Index
+from tapes.record.digest import Digest
 from tapes.search.find import Found, Hit, Search, search
 from tapes.search.query import FIELDS, All, parse
 from tapes_cli import output
@@ -53,7 +58,7 @@ def command(
     with open_archive() as archive, Index(index_path(), archive) as index:
         behind = archive.last() - index.file.upto()
         found = index.answer(lambda: search(index, asked), _progress if behind > PATIENCE else None)
-        names = {session: name for name, session in archive.names().items()}
+        names = names_of(archive, {hit.session for hit in found.hits})
         unread = index.db.execute("SELECT count(*) FROM unread").fetchone()[0]
     if as_json:
         for hit in found.hits:
@@ -62,6 +67,16 @@ def command(
         output.page(lines(found.hits, names, by_session))
     _remarks(found, unread, by_session, limit)
     return Exit.OK if found.hits else Exit.FOUND
+
+
+def names_of(archive: Archive, sessions: Iterable[Digest]) -> dict[Digest, str]:
+    """The names of those that have one."""
+    told: dict[Digest, str] = {}
+    for session in sessions:
+        row = Summary.from_bytes(archive.summary(session))
+        with suppress(Damaged, NotFound):  # then it is called by its hash
+            told[session] = row.name if row else str(archive.record(session).body.get("name", ""))
+    return {session: name for session, name in told.items() if archive.named(name) == session}
 
 
 def asked_for(

@@ -29,6 +29,7 @@ from tapes.wire.turns import (
     ToolCall,
     ToolResult,
     TurnReading,
+    new_tail,
     tail_start,
 )
 
@@ -170,12 +171,13 @@ def _run(leaves: Sequence[Link], ends: Sequence[int], known: _Known) -> tuple[in
 def _whole(body: bytes, dialect: Dialect) -> tuple[History, Places | None]:
     request = dialect.read_request(body)
     marks = tuple(mark(message) for message in request.messages)
-    return History(request, dialect.read_turn(body), marks), places(body) if len(body) > SMALL else None
+    return History(request, new_tail(request), marks), places(body) if len(body) > SMALL else None
 
 
 def _spliced(body: bytes, dialect: Dialect, head: int, skipped: int, marks: tuple[bytes, ...]) -> History | None:
     """The reading of a body from which messages were left out behind the first `head`."""
-    request, turn = dialect.read_request(body), dialect.read_turn(body)
+    request = dialect.read_request(body)
+    turn = new_tail(request)
     if request.errors or not turn.messages or tail_start([m.role for m in request.messages]) <= head:
         return None  # what is new may begin before what was read
     own = tuple(mark(message) for message in request.messages)

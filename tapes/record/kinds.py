@@ -52,6 +52,7 @@ OUTCOMES = (
 SCHEMES = ("plain",)
 LEVELS = ("supervisor", "trap", "prompt")
 STREAMS = ("o", "e", "m")
+CAUSES = ("start", "command", "request", "end", "restart", "asked")
 METHODS = ("env", "traceparent", "plugin", "pgid", "hook", "text")
 
 _FIELDS = ("v", "type", "seq", "parents", "writer", "wall_ns", "mono_ns", "boot", "nonce", "body")
@@ -340,6 +341,15 @@ _REQUIRED: Mapping[str, _Checks] = {
         "rows": _is_count,
         "data": _is_body,
         "events": _is_events,
+    },
+    "snapshot": {
+        "n": _is_count,
+        "part": _is_count,
+        "root": _is_bytes,
+        "cause": lambda value: value in CAUSES,
+        "full": _is_bool,
+        "listing": _is_a_body,
+        "content": _is_body,
     },
     "gap": {"reason": _is_text},
     "redaction": {

@@ -1,0 +1,320 @@
+"""Snapshots of a root into the chain of a session.
+
+A snapshot is written in parts, each a commit of its own: small, so that the capture process, which writes the same
+session, never waits long for the archive's lock. What a part says becomes known only when it is written; a part that
+can not be (no room, an archive in trouble) is counted, found again by the next snapshot, and told of in a `gap` as soon
+as there is room. A snapshot that is cut short lacks its last part.
+"""
+
+from __future__ import annotations
+
+import logging
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tapes.archive.base import Batch, Draft
+from tapes.errors import ArchiveError, TapesError
+from tapes.record.digest import Digest, blob_digest
+from tapes.record.kinds import BodyRef
+from tapes.record.listing import Entry
+from tapes.wire.redact import Redactor
+from tapes_addons.worktree import content, parts
+from tapes_addons.worktree.stat import Stat
+from tapes_addons.worktree.tree import Found, Look, Tree
+
+RETRY_S = (0.05, 0.2, 0.5)
+"""Longer trouble of the archive is told by a gap; the next snapshot says what this one could not."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What has been written, for the run's summary."""
+
+    snapshots: int = 0
+    files: int = 0
+    listed: int = 0
+    """Rows of files without content."""
+    bytes: int = 0
+    records: int = 0
+    gaps: int = 0
+    lost: int = 0
+    """Rows that could not be written."""
+
+
+@dataclass(slots=True)
+class _Row:
+    """A row in the making."""
+
+    path: bytes
+    stat: Stat | None
+    raw: bytes | None = None
+    why: str = ""
+    torn: bool = False
+    racy: bool = False
+    origin: bytes = b""
+
+
+@dataclass(slots=True)
+class _Taking:
+    """A snapshot under way."""
+
+    cause: str
+    commands: Sequence[bytes]
+    full: bool
+    n: int
+    wall_ns: int = field(default_factory=time.time_ns)
+    mono_ns: int = field(default_factory=time.monotonic_ns)
+    part: int = 0
+    head: tuple[str, str] = ("", "")
+    first: Digest | None = None
+    rows: int = 0
+
+
+class Snapshots:
+    """Of one root. `commit` MUST write a batch durably or raise; `busy` is called now and then, to take in news."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        session: Digest,
+        redactor: Redactor,
+        commit: Callable[[Batch], object],
+        *,
+        first: int = 0,
+        counts: Counts | None = None,
+        busy: Callable[[int], None] = lambda rows: None,
+    ) -> None:
+        self.tree = tree
+        self.counts = counts or Counts()
+        self._session = session
+        self._redactor = redactor
+        self._commit_batch = commit
+        self._busy = busy
+        self._n = first
+        self._before: Digest | None = None
+        self._full = True
+        """Nothing of this process's is written yet, so the next one says everything."""
+        self._gap: dict[str, object] | None = None
+
+    def take(self, cause: str, commands: Sequence[bytes] = (), *, whole: bool = False) -> None:
+        """Look, and write what differs from the snapshot before."""
+        taking = _Taking(cause, commands, self._full, self._n)
+        self._n += 1
+        look = self.tree.look(whole=whole)
+        taking.head = self.tree.head()
+        if not self._write(taking, look):
+            return
+        self._full = False
+        self._before = taking.first
+        self.counts.snapshots += 1
+
+    # -- one snapshot
+
+    def _write(self, taking: _Taking, look: Look) -> bool:
+        gone = _Gone.of(self.tree, look)
+        waiting: list[_Row] = []
+        complete = True
+        for gathered in parts.gather(self._rows(look, gone)):
+            if waiting:
+                complete = self._part(taking, waiting, gone, last=False) and complete
+                self.tree.drain()
+                self._busy(taking.rows)
+            waiting = gathered.rows
+        # Where a part is missing none is the last.
+        return self._part(taking, waiting, gone, last=complete) and complete
+
+    def _rows(self, look: Look, gone: _Gone) -> Iterator[tuple[bytes, int, _Row]]:
+        for path in sorted(look.found):
+            row = self._row(path, look.found[path])
+            if row is not None:
+                if row.stat is not None and row.stat.is_file and path not in self.tree.known:
+                    row.origin = gone.by_inode.get((row.stat.dev, row.stat.ino), b"")
+                yield path, len(row.raw or b""), row
+
+    def _row(self, path: bytes, found: Found) -> _Row | None:
+        seen = found.stat
+        if seen is None:
+            return _Row(path, None, why=found.why) if path in self.tree.known else None
+        if seen.is_dir or found.why:
+            return _Row(path, seen, why=found.why)
+        if self.tree.bytes > self.tree.most_bytes and seen.is_file:
+            return _Row(path, seen, why="budget")
+        try:
+            got = content.read(self.tree.full(path), seen, self.tree.limits.file_bytes)
+        except FileNotFoundError:
+            return _Row(path, None) if path in self.tree.known else None
+        except OSError:
+            # Something else has taken its place since: the next snapshot says what.
+            self.tree.again([path])
+            return None
+        if got.why == "changing":
+            self.tree.again([path])
+        racy = got.data is not None and got.stat.is_racy(got.read_ns)
+        return _Row(path, got.stat, got.data, got.why, got.torn, racy)
+
+    def _part(self, taking: _Taking, rows: list[_Row], gone: _Gone, *, last: bool) -> bool:
+        """Write a part; False when it could not be."""
+        shown = self._shown(rows, gone)
+        cut = parts.bodies([each.entry for each in shown], [each.stored for each in shown if each.stored])
+        body: dict[str, object] = {
+            "n": taking.n,
+            "part": taking.part,
+            "root": self._clean(self.tree.root),
+            "cause": taking.cause,
+            "full": taking.full,
+            "started_ns": taking.wall_ns,
+            "took_us": (time.monotonic_ns() - taking.mono_ns) // 1000,
+            "listing": cut.listing.to_value(),
+            "content": cut.content.to_value() if cut.content else None,
+        }
+        if last:
+            body["last"] = True
+        if taking.commands:
+            body["commands"] = list(taking.commands)
+        for key, value in zip(("head", "branch"), taking.head, strict=True):
+            if value:
+                body[key] = self._clean(value.encode("utf-8", "replace")).decode("utf-8", "replace")
+        parents = (self._before,) if self._before else ()
+        draft = Draft("snapshot", body, self._session, parents, taking.wall_ns, taking.mono_ns)
+        taking.part += 1
+        taking.rows += len(rows)
+        if not self._commit(Batch(drafts=[draft], objects=cut.objects), rows):
+            return False
+        taking.first = taking.first or draft.hash
+        self._know(shown, cut.content)
+        return True
+
+    # -- what may be said
+
+    def _clean(self, data: bytes) -> bytes:
+        return self._redactor.redact(data).data
+
+    def _shown(self, rows: list[_Row], gone: _Gone) -> list[_Shown]:
+        """The rows as they are written, in order, without secrets: sought in all at once, which is quicker, and in each
+        only where there are some."""
+        secrets = bool(self._redactor.redact(b"\n".join(row.raw or b"" for row in rows)).spans)
+        names = b"\n".join(name for row in rows for name in (row.path, row.origin))
+        named = bool(self._redactor.redact(names).spans)
+        shown: dict[bytes, _Shown] = {}
+        for row in rows:
+            path = self._clean(row.path) if named else row.path
+            each = _Shown(row, *self._entry(row, path, gone, secrets=secrets))
+            shown[path] = each  # two names with a secret in them may come to one
+        return [shown[path] for path in sorted(shown)]
+
+    def _entry(self, row: _Row, path: bytes, gone: _Gone, *, secrets: bool) -> tuple[Entry, bytes]:
+        """A row's entry, and its content; empty where it has none."""
+        seen, facts = row.stat, dict[str, object]()
+        why = row.why if path == row.path else "secret"
+        if why:
+            facts["why"] = why
+        if seen is None:
+            return Entry(path, "gone", 0, 0, 0, None, None, facts), b""
+        if row.torn:
+            facts["torn"] = True
+        mode = stat.S_IMODE(seen.mode)
+        if seen.is_dir:
+            return Entry(path, "dir", mode, 0, 0, None, None, facts), b""
+        if row.raw is None or why:
+            return Entry(path, seen.kind, mode, seen.size, seen.mtime_ns, None, None, facts), b""
+        stored = row.raw
+        if secrets:
+            redacted = self._redactor.redact(row.raw)
+            stored = redacted.data
+            if redacted.spans:
+                facts["redacted"] = len(redacted.spans)
+        digest = blob_digest(stored)
+        origin = row.origin
+        if not origin and seen.is_file and row.path not in self.tree.known:
+            origin = gone.by_hash.get(digest, b"")
+        if origin and self._clean(origin) == origin:
+            facts["from"] = origin
+        return Entry(path, seen.kind, mode, seen.size, seen.mtime_ns, digest, len(stored), facts), stored
+
+    # -- what was written
+
+    def _know(self, shown: Sequence[_Shown], stored: BodyRef | None) -> None:
+        counts, tree = self.counts, self.tree
+        counts.bytes += stored.length if stored else 0
+        for each in shown:
+            row, entry = each.row, each.entry
+            if row.stat is None:
+                tree.know_gone(row.path)
+                continue
+            counts.files += entry.hash is not None
+            counts.listed += entry.hash is None and entry.kind != "dir"
+            tree.know(row.path, row.stat, entry, racy=row.racy)
+
+    def _commit(self, batch: Batch, rows: Sequence[_Row]) -> bool:
+        """Write a batch, and what could not be written before it."""
+        for pause in (*RETRY_S, None):
+            try:
+                self._tell_gap()
+                self._commit_batch(batch)
+            except ArchiveError as error:
+                why = str(error)
+                if pause is not None and not self._gap:
+                    time.sleep(pause)
+                    continue
+            except TapesError as error:
+                why = str(error)
+            else:
+                self.counts.records += len(batch.drafts)
+                return True
+            break
+        logger.warning("a part of a snapshot can not be written: %s", why)
+        self._lose(rows, why)
+        return False
+
+    def _lose(self, rows: Sequence[_Row], why: str) -> None:
+        self.tree.again(row.path for row in rows)
+        self.counts.lost += len(rows)
+        gap = self._gap or {"reason": f"snapshots of the working directory: {why}", "since_ns": time.time_ns()}
+        files = gap.get("files", 0)
+        assert isinstance(files, int)
+        self._gap = gap | {"files": files + len(rows)}
+
+    def _tell_gap(self) -> None:
+        if self._gap is not None:
+            self._commit_batch(Batch(drafts=[Draft("gap", self._gap, self._session)], urgent=True))
+            self._gap = None
+            self.counts.gaps += 1
+            self.counts.records += 1
+
+    def tell_gap(self) -> str:
+        """At the end: say what is still to be said of what could not be written. Why not, where it can not be."""
+        try:
+            self._tell_gap()
+        except TapesError as error:
+            return str(error)
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A row as it is written."""
+
+    row: _Row
+    entry: Entry
+    stored: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """Where files that are gone were: one of them may only have got another name."""
+
+    by_inode: dict[tuple[int, int], bytes]
+    by_hash: dict[Digest, bytes]
+
+    @staticmethod
+    def of(tree: Tree, look: Look) -> _Gone:
+        gone = [path for path, found in look.found.items() if found.stat is None and path in tree.known]
+        files = [(path, tree.known[path]) for path in gone if tree.known[path].entry.kind == "file"]
+        return _Gone(
+            {(known.stat.dev, known.stat.ino): path for path, known in files},
+            {known.entry.hash: path for path, known in files if known.entry.hash and known.entry.length},
+        )

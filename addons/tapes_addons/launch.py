@@ -140,6 +140,7 @@ class Launcher:
         self.done: dict[str, Any] | None = None
         self.fatal = ""
         self.ending = False
+        self.finish_by = 0.0
         self.early_signals: list[int] = []
 
     def _bind(self) -> socket.socket:
@@ -279,6 +280,9 @@ class Launcher:
             self.notices.append(message["trouble"])
         if "fatal" in message:
             self.fatal = message["fatal"] + (f" ({message['hint']})" if message.get("hint") else "")
+        if "progress" in message:
+            self.finish_by = time.monotonic() + FINISH_S
+            say(message["progress"])
         if "done" in message:
             self.done = message["done"]
 
@@ -334,14 +338,14 @@ class Launcher:
     def _finish(self, ended: dict[str, object]) -> None:
         """Have the capture process write everything and close the session; a successor may have to."""
         self.ending = True
-        deadline = time.monotonic() + FINISH_S
+        self.finish_by = time.monotonic() + FINISH_S
         told: Capture | None = None
         if self.tunnel is not None:
             self.tunnel.terminate()
             if self.plan.session and not self.fatal:
                 # Nothing more to record, but the session can still be closed in order.
                 self._start_capture()
-        while self.done is None and self.capture is not None and time.monotonic() < deadline:
+        while self.done is None and self.capture is not None and time.monotonic() < self.finish_by:
             if self.capture is not told:
                 told = self.capture
                 told.send(finish=ended)
@@ -369,6 +373,9 @@ class Launcher:
         failed = sum(done["outcomes"].get(k, 0) for k in ("http_error", "error_event", "no_response"))
         failures = f", {failed} failed" if failed else ""
         commands = f", {done.get('commands', 0)} commands witnessed" if self.plan.commands else ""
+        taken = done.get("snapshots", {})
+        only = f", {taken['listed']} only listed" if taken.get("listed") else ""
+        snapshots = f", {taken['snapshots']} snapshots ({taken['files']} files{only})" if taken.get("snapshots") else ""
         beside = "".join(
             f", {done[key]} {words}"
             for key, words in (("redactions", "redactions"), ("bypassed", "hosts bypassed"))
@@ -376,7 +383,7 @@ class Launcher:
         )
         say(
             f"session {short}: {done['exchanges']} exchanges captured ({done['complete']} complete{partial}"
-            f"{failures}){gaps}, {done['tool_uses']} tool calls{commands}{beside}. Next: tapes show {short}"
+            f"{failures}){gaps}, {done['tool_uses']} tool calls{commands}{snapshots}{beside}. Next: tapes show {short}"
         )
         if not done["all_written"]:
             end = "" if done["end_written"] else " and the end of the session"

@@ -59,6 +59,10 @@ class Plan:
     python: list[str] = field(default_factory=list)
     """How to start a Python that can import us."""
     banner: str = ""
+    worktree: list[str] = field(default_factory=list)
+    """Directories to take snapshots of; none where none are wanted."""
+    file_limit: int = 0
+    """Bytes: larger files are listed, not stored. 0: as ever."""
     screen: bool = False
     """Give the agent a terminal of its own where there is one, and record it."""
     marks: str = ""

@@ -54,6 +54,8 @@ from tapes_addons.terminal.context import Contexts
 from tapes_addons.terminal.listener import Listener, last_seen
 from tapes_addons.terminal.marks import Marks
 from tapes_addons.terminal.reports import Reports
+from tapes_addons.worktree.beside import Beside
+from tapes_addons.worktree.task import Task
 
 CLOSE_S = 10.0
 FAILING_CLOSE_S = 2.0
@@ -62,6 +64,8 @@ TERMINAL_S = 3.0
 """How long what is left of the screen may take to be read: all of it has been sent by then."""
 REPORTS_S = 5.0
 """How long the last reports of commands may take to be read, as long as more of them come."""
+SNAPSHOT_S = 15.0
+"""How long the end may wait for the last snapshot of the files: of many, the first may still be under way."""
 SETTLE_S = 0.3
 """How long the last calls may take to end after the agent has exited."""
 
@@ -84,11 +88,13 @@ class Control:
 def main(argv: list[str]) -> int:
     gc.disable()  # until everything is loaded that will stay
     control_socket = socket.socket(fileno=int(argv[0]))
+    beside = Beside()  # it loads what it needs beside us, when nobody else wants the time
     # Both need the proxy, and are loaded while the plan is still being made.
     importlib.import_module("tapes_addons.capture")
     importlib.import_module("tapes_addons.proxy")
     _, listeners, _, _ = socket.recv_fds(control_socket, 1, 2)
     if not listeners:
+        beside.call_off()
         return 0  # the run was called off
     lines = control_socket.makefile("rb")
     plan = Plan.from_json(lines.readline())
@@ -97,7 +103,7 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     control = Control(control_socket)
     try:
-        run = Run(plan, control)
+        run = Run(plan, control, beside)
     except TapesError as error:
         control.send(fatal=str(error), hint=error.hint)
         return 1
@@ -121,11 +127,12 @@ def write_log(plan: Plan) -> None:
 class Run:
     """One recorded run: archive, session, writer."""
 
-    def __init__(self, plan: Plan, control: Control) -> None:
+    def __init__(self, plan: Plan, control: Control, beside: Beside) -> None:
         self.plan = plan
         self.control = control
+        self.beside = beside
         environ = dict(os.environb)
-        redactor = Redactor(secret_variables(environ), strict=plan.redact == "strict")
+        self.redactor = redactor = Redactor(secret_variables(environ), strict=plan.redact == "strict")
         self.archive = LmdbArchive.open(Path(plan.home) / "archive", create=True)
         joiner, left = Joiner(), Left()
 
@@ -170,7 +177,7 @@ class Run:
         self._terminal: Listener | None = None
 
     def listen_to_terminal(self, line: socket.socket) -> None:
-        plan, put = self.plan, cast("Callable[[object], object]", self.writer.put)
+        plan, put = self.plan, cast("Callable[[object], object]", self.beside.tap(self.writer.put))
         marks = Marks(plan.marks, os.fsencode(program(plan.argv))) if plan.marks else None
         self._terminal = Listener(line, put, marks, last_seen(self.archive, self.session) if plan.session else 0)
 
@@ -178,7 +185,7 @@ class Run:
         if not self.plan.commands:
             return None
         try:
-            return Reports(self.plan.commands, bytes.fromhex(self.plan.nonce), self.writer.put)
+            return Reports(self.plan.commands, bytes.fromhex(self.plan.nonce), self.beside.tap(self.writer.put))
         except OSError as error:
             self.control.send(trouble=f"commands are NOT witnessed: {error}")
             return None
@@ -191,7 +198,7 @@ class Run:
         plan = self.plan
         config = configure(plan, listener.getsockname()[1], self.writer, UpstreamProxy.of(os.environ))
         self.seen = Seen(config.own_port)
-        capture = Capture(self.seen.tap(self.writer.put), config)
+        capture = Capture(self.beside.tap(self.seen.tap(self.writer.put)), config)
         master = build(capture, config, listener, plan.ca, plan.upstream_ca, plan.insecure_upstream)
         master.addons.add(self.seen)
         # What has been loaded is left alone from here on: looking through it for garbage stops the loop for 20 ms.
@@ -201,6 +208,7 @@ class Run:
         self._listen_to_launcher(lines, finish)
         serving = asyncio.ensure_future(master.run())
         self.control.send(ready=True)
+        self._take_snapshots()
         waiting: list[asyncio.Future[Any]] = [serving, finish]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not finish.done():
@@ -214,11 +222,14 @@ class Run:
             await asyncio.to_thread(self.reports.finish, REPORTS_S)
         if self._terminal is not None:
             await asyncio.to_thread(self._terminal.join, TERMINAL_S)
+        snapshots = await asyncio.to_thread(self.beside.finish, SNAPSHOT_S)
         timeout = FAILING_CLOSE_S if self.writer.failing else CLOSE_S
         last = finish.result() | {"coverage": self.seen.report()}
+        if snapshots:
+            last["worktree"] = snapshots
         closed = await asyncio.to_thread(self.writer.close, last, timeout)
         self.archive.close()
-        self._report(closed)
+        self._report(closed, snapshots)
         # Everything is written and said. Taking mitmproxy down in order would only keep the agent's user waiting.
         os._exit(0)
 
@@ -245,7 +256,30 @@ class Run:
 
         threading.Thread(target=read, name="tapes-control", daemon=True).start()
 
-    def _report(self, closed: bool) -> None:
+    def _take_snapshots(self) -> None:
+        plan = self.plan
+        if not plan.worktree:
+            self.beside.call_off()
+            return
+        task = Task(
+            plan.home,
+            plan.run_dir,
+            self.session.hex(),
+            plan.worktree,
+            strict=plan.redact == "strict",
+            restart=bool(plan.session),
+            file_limit=plan.file_limit,
+        )
+        control = self.control
+        self.beside.begin(
+            task,
+            self.redactor,
+            self.writer.put,
+            say=lambda text: control.send(trouble=text),
+            progress=lambda text: control.send(progress=text),
+        )
+
+    def _report(self, closed: bool, snapshots: Mapping[str, int]) -> None:
         row = self.recording.summary
         self.control.send(
             done={
@@ -262,6 +296,7 @@ class Run:
                 "redactions": row.redactions,
                 "egress": row.egress,
                 "bypassed": len(row.hosts),
+                "snapshots": snapshots,
                 "lost": self.writer.lost_exchanges,
                 "all_written": closed,
                 "end_written": row.closed,

@@ -9,6 +9,10 @@
     provider = "openai-chat"
     class = "model"
 
+    [worktree]
+    snapshots = false
+    limit_mib = 20
+
 Whatever is malformed or unknown is refused with the file and the key: a rule that silently did nothing would be found
 out only when the recording is missing.
 """
@@ -28,12 +32,23 @@ from tapes.record.kinds import CLASSES
 from tapes.wire.endpoints import Row, path_pattern, split_host
 
 FILE = "config.toml"
+_MOST_MIB = 256
 NOT_STORED = "none"
 """As a class: such calls are counted, and not stored."""
 
 _NAME = re.compile(r"[a-z0-9*]([a-z0-9._*-]*[a-z0-9*])?")
 _REQUIRED = ("host", "path", "provider", "class")
 _HOST_HINT = 'write it as "name", "*.name" or "name:port", without https:// and without a path'
+
+
+@dataclass(frozen=True, slots=True)
+class WorktreeConfig:
+    """Of the files that a run records."""
+
+    snapshots: bool = True
+    """Without --worktree: are there any?"""
+    limit_bytes: int = 0
+    """Larger files are listed only. 0: as ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,7 @@ class Config:
     """For endpoints.is_model_host and the like."""
     rows: tuple[Row, ...] = ()
     """For endpoints.classify."""
+    worktree: WorktreeConfig = WorktreeConfig()
 
 
 def config_path(home: Path) -> Path:
@@ -70,8 +86,25 @@ def load_config(home: Path) -> Config:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: no TOML: {error}", hint=f"mend it, or move it away: {path}") from error
     with _at(str(path)):
-        _only(raw, ("model_hosts", "endpoint"))
-        return Config(tuple(_each(raw, "model_hosts", _model_host)), tuple(_each(raw, "endpoint", _row)))
+        _only(raw, ("model_hosts", "endpoint", "worktree"))
+        return Config(
+            tuple(_each(raw, "model_hosts", _model_host)),
+            tuple(_each(raw, "endpoint", _row)),
+            _worktree(raw.get("worktree", {})),
+        )
+
+
+def _worktree(value: object) -> WorktreeConfig:
+    with _at("worktree"):
+        if not isinstance(value, dict):
+            raise UsageError(f"{value!r} is no table", hint="write [worktree] on a line of its own")
+        _only(value, ("snapshots", "limit_mib"))
+        snapshots, limit = value.get("snapshots", True), value.get("limit_mib", 0)
+        if not isinstance(snapshots, bool):
+            raise UsageError(f"snapshots: {snapshots!r} is neither true nor false", hint="write snapshots = false")
+        if type(limit) is not int or not (0 < limit <= _MOST_MIB or "limit_mib" not in value):
+            raise UsageError(f"limit_mib: {limit!r} is no number from 1 to {_MOST_MIB}", hint="write limit_mib = 20")
+        return WorktreeConfig(snapshots, limit * 1024 * 1024)
 
 
 def _model_host(value: object) -> str:

@@ -29,6 +29,8 @@ class Watch(TypedDict):
     join: Join
     deep: bool
     screen: bool
+    worktree: tuple[str, ...]
+    no_worktree: bool
     person: str
 
 
@@ -44,6 +46,13 @@ OPTIONS = (
     ),
     click.option("--deep", is_flag=True, help="Witness every program below a command too (Linux; no sudo then)."),
     click.option("--screen/--no-screen", default=True, help="Record the terminal, where there is one, or not."),
+    click.option(
+        "--worktree",
+        metavar="DIR",
+        multiple=True,
+        help="Record the files in DIR, and not those of the repository or directory that CMD starts in. Repeatable.",
+    ),
+    click.option("--no-worktree", is_flag=True, help="Record no files."),
     click.option("--as", "person", metavar="NAME", default="", help="Who types, where CMD is a shell of a person's."),
 )
 

@@ -45,6 +45,7 @@ from tapes.wire.terminal import (
     TerminalOutput,
     TerminalResized,
 )
+from tapes.wire.worktree import SnapshotsMissed, SnapshotsWritten
 
 NOWHERE = Surroundings()
 MOST_PATHS, OTHER_PATHS = 500, "other paths"
@@ -132,6 +133,10 @@ class Splitter:
                 | TerminalClosed()
             ):
                 self._terminal.take(happening)
+            case SnapshotsMissed():
+                self._drafting.draft("gap", happening.at, {"reason": happening.reason})
+            case SnapshotsWritten():
+                pass  # of concern to who counts the session's records
             case _:
                 self.commands.take(happening)
 

@@ -39,6 +39,7 @@ from tapes.wire.command import (
     CommandStarted,
 )
 from tapes.wire.exchange import Finished, Happening, Moment, SocketGap, SocketMessage
+from tapes.wire.worktree import SnapshotsWritten
 
 QUEUE_BYTES = 256 * 1024 * 1024
 DRAIN_ITEMS = 2_000
@@ -303,6 +304,9 @@ class Writer:
     def _take(self, who: Who, item: Happening) -> None:
         recording = self._recordings.get(who) or self._open(who)
         recording.busy_ns = time.monotonic_ns()
+        if isinstance(item, SnapshotsWritten):
+            recording.summary.upto += item.records
+            recording.summary.gaps += item.gaps
         try:
             recording.splitter.take(item)
         except Exception as error:

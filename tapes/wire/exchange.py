@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from tapes.wire.command import CommandHappening
     from tapes.wire.terminal import TerminalHappening
+    from tapes.wire.worktree import WorktreeHappening
 
 Headers = tuple[tuple[bytes, bytes], ...]
 """Header fields in wire order, names as sent."""
@@ -155,4 +156,4 @@ class PassedBy:
 type ProxyHappening = (
     Opened | Answered | Arrived | Finished | SocketMessage | SocketGap | SocketClosed | Egress | PassedBy
 )
-type Happening = ProxyHappening | CommandHappening | TerminalHappening
+type Happening = ProxyHappening | CommandHappening | TerminalHappening | WorktreeHappening

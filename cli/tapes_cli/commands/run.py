@@ -17,7 +17,7 @@ from typing import BinaryIO, Unpack
 import click
 
 import tapes_addons
-from tapes.errors import ArchiveError, TapesError
+from tapes.errors import ArchiveError, TapesError, UsageError
 from tapes.wire import agents
 from tapes.wire.agents.base import Launch, Route, Trust
 from tapes.wire.agents.words import program_at
@@ -27,7 +27,9 @@ from tapes_addons.terminal.prompt import Prompt, install
 from tapes_addons.terminal.real import is_ours
 from tapes_addons.trust import ensure_ca, write_bundles
 from tapes_addons.warm import Warm
-from tapes_cli.config import load_config
+from tapes_addons.worktree.roots import Roots
+from tapes_addons.worktree.roots import find as find_roots
+from tapes_cli.config import WorktreeConfig, load_config
 from tapes_cli.exit_codes import Exit
 from tapes_cli.home import home
 from tapes_cli.launching import check_archive, narrowed_no_proxy, read, user_model_hosts, working_directory
@@ -122,6 +124,8 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], 
         settings, nonce, told, recorded = seen.settings, seen.nonce, seen.witness, f"{recorded}, {seen.said}"
     if watch["screen"] and is_ours():
         recorded = f"{recorded}; the screen"
+    roots = snapshot_roots(launch, watch, config.worktree)
+    recorded = f"{recorded}; {roots.said}" if roots.said else recorded
     for prefix, url in settings.upstreams.items():
         Target.parse(url, f"the base URL of {prefix or agent.name}")
     hosts = sorted({*user_model_hosts(agent, settings, launch), *further_hosts, *config.model_hosts})
@@ -157,9 +161,22 @@ def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], 
         person=watch["person"],
         banner=f"recording ON · {recorded} · archive {base}",
         screen=watch["screen"],
+        worktree=list(roots.paths),
+        file_limit=config.worktree.limit_bytes,
         started_ns=started_ns,
         started_mono_ns=started_mono_ns,
     )
+
+
+def snapshot_roots(launch: Launch, watch: Watch, configured: WorktreeConfig) -> Roots:
+    """Whose files are recorded. UsageError for a directory that is none."""
+    if watch["no_worktree"] or not (configured.snapshots or watch["worktree"]):
+        return Roots((), "")
+    try:
+        return find_roots(launch.cwd, launch.home, watch["worktree"])
+    except OSError as error:
+        where = f"--worktree {os.fsdecode(error.filename)}"
+        raise UsageError(f"{where}: {error.strerror}", hint="name a directory that can be read") from error
 
 
 def shell_prompt(run_dir: Path, argv: list[str], environment: dict[str, str]) -> Prompt | None:

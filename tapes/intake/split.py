@@ -134,7 +134,8 @@ class Splitter:
             ):
                 self._terminal.take(happening)
             case SnapshotsMissed():
-                self._drafting.draft("gap", happening.at, {"reason": happening.reason})
+                files = {"files": happening.files} if happening.files else {}
+                self._drafting.draft("gap", happening.at, {"reason": happening.reason, **files})
             case SnapshotsWritten():
                 pass  # of concern to who counts the session's records
             case _:

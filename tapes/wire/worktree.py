@@ -25,6 +25,8 @@ class SnapshotsMissed:
 
     at: Moment
     reason: str
+    files: int = 0
+    """Paths that had changed and could not be written down."""
 
 
 WorktreeHappening = SnapshotsWritten | SnapshotsMissed

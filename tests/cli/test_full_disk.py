@@ -16,7 +16,7 @@ def test_a_disk_that_fills_up_costs_the_agent_nothing_and_is_told(tmp_path: Path
     assert (said["status"], said["turns"]) == (0, 7), said["stderr"]
     assert said["records"][-1] == "session.close"
     assert "gap" in said["records"][-12:]  # joins may stand behind it
-    assert said["row"]["gaps"] == 1 and said["row"]["outcome"] == "exit 0"
+    assert 1 <= said["row"]["gaps"] <= 2 and said["row"]["outcome"] == "exit 0"
     assert "takes no records" in said["stderr"]
     assert "exchanges could NOT be written" in said["stderr"]
     assert said["verify"] == 0

@@ -3,7 +3,8 @@
 Started by the capture process with a socket, before it is known what to look at, so that it is there when the session
 is. Lines of JSON on that socket. To here: a `Task`, then {"command": hex}, {"request": true}, {"secret": [label,
 base64]}, {"end": true}. From here: {"under_way": rows}, {"taken": {...}} after each snapshot, {"trouble": text},
-{"done": {...}}. When the socket closes, the capture process has died: a last snapshot, and it leaves.
+{"missed": reason, "files": count} where nothing of that could be written, {"done": {...}}. When the socket closes, the
+capture process has died: a last snapshot, and it leaves.
 
 News that come while a snapshot is taken wait for the next one, which names all commands that ended meanwhile.
 """

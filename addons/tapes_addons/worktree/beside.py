@@ -191,6 +191,8 @@ class Beside:
         for command in message.get("commands", ()):
             self._told.pop(command, None)
         self._rows = message.get("under_way", self._rows)
+        if "missed" in message:
+            self._missed(message["missed"], message["files"])
         if "trouble" in message:
             self._say(message["trouble"])
         if "done" in message:
@@ -215,8 +217,8 @@ class Beside:
             self._tell(line(command=command))
         return self._socket is not None
 
-    def _missed(self, reason: str) -> None:
-        self._put(SnapshotsMissed(Moment.now(), reason))
+    def _missed(self, reason: str, files: int = 0) -> None:
+        self._put(SnapshotsMissed(Moment.now(), reason, files))
 
 
 def _start() -> tuple[socket.socket | None, int]:

@@ -173,9 +173,9 @@ class Process:
             self._take(cause, news.commands, whole=over)
             if over:
                 for root in self._roots:
-                    trouble = root.tell_gap()
-                    if trouble:
-                        self._line.send(trouble=f"what is missing of the files could not be noted: {trouble}")
+                    gap = root.untold()
+                    if gap:
+                        self._line.send(missed=gap["reason"], files=gap["files"])
                 self._line.send(done=asdict(self._counts))
                 return
 

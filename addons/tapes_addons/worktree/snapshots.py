@@ -250,25 +250,25 @@ class Snapshots:
             tree.know(row.path, row.stat, entry, racy=row.racy)
 
     def _commit(self, batch: Batch, rows: Sequence[_Row]) -> bool:
-        """Write a batch, and what could not be written before it."""
-        for pause in (*RETRY_S, None):
+        """Write a batch, and in the same commit what could not be written before it."""
+        if self._gap is not None:
+            batch.drafts.append(Draft("gap", self._gap, self._session))
+        pauses = () if self._gap is not None else RETRY_S
+        for pause in (*pauses, None):
             try:
-                self._tell_gap()
                 self._commit_batch(batch)
-            except ArchiveError as error:
-                why = str(error)
-                if pause is not None and not self._gap:
-                    time.sleep(pause)
-                    continue
             except TapesError as error:
-                why = str(error)
+                if pause is None or not isinstance(error, ArchiveError):
+                    logger.warning("a part of a snapshot can not be written: %s", error)
+                    self._lose(rows, str(error))
+                    return False
+                time.sleep(pause)
             else:
-                self.counts.records += len(batch.drafts)
-                return True
-            break
-        logger.warning("a part of a snapshot can not be written: %s", why)
-        self._lose(rows, why)
-        return False
+                break
+        self.counts.records += len(batch.drafts)
+        self.counts.gaps += self._gap is not None
+        self._gap = None
+        return True
 
     def _lose(self, rows: Sequence[_Row], why: str) -> None:
         self.tree.again(row.path for row in rows)
@@ -278,20 +278,9 @@ class Snapshots:
         assert isinstance(files, int)
         self._gap = gap | {"files": files + len(rows)}
 
-    def _tell_gap(self) -> None:
-        if self._gap is not None:
-            self._commit_batch(Batch(drafts=[Draft("gap", self._gap, self._session)], urgent=True))
-            self._gap = None
-            self.counts.gaps += 1
-            self.counts.records += 1
-
-    def tell_gap(self) -> str:
-        """At the end: say what is still to be said of what could not be written. Why not, where it can not be."""
-        try:
-            self._tell_gap()
-        except TapesError as error:
-            return str(error)
-        return ""
+    def untold(self) -> dict[str, object]:
+        """At the end: what could not be written, nor could that. For whoever has room for last words."""
+        return self._gap or {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Snapshots of working directories as their records tell them: parts put together, and what is missing of them.
 
-A snapshot of one root is one or more `snapshot` records. A capture process may be killed between two parts, records may
-have been withheld since, another process goes on with a full snapshot of its own: whatever part or number is not there
-is a doubt about what follows, up to the next full snapshot that is whole.
+A snapshot of one root is one or more `snapshot` records. A process may be killed between two parts, or have no room for
+one: then the next snapshot says what this one could not. What was withheld since nobody says again: that is a doubt
+about all that follows, up to the next full snapshot that is whole.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class Snapshot:
     wall_ns: int
     """When it began, Unix time."""
     doubts: tuple[str, ...] = ()
-    """What is missing of it, or before it."""
+    """What is missing of it, or was not looked at."""
+    lasting: tuple[str, ...] = ()
+    """What is missing of it, or before it, and no later one says."""
 
     @property
     def hash(self) -> Digest:
@@ -58,7 +60,7 @@ class Snapshot:
     @property
     def whole(self) -> bool:
         """Are all parts there, and was everything looked at?"""
-        return not self.doubts
+        return not self.doubts and not self.lasting
 
     @property
     def commands(self) -> frozenset[bytes]:
@@ -100,8 +102,10 @@ class _Gathering:
     clock: Clock
     found: dict[bytes, list[list[tuple[Digest, Record]]]] = field(default_factory=dict)
     withheld: bool = False
+    known: set[Digest] = field(default_factory=set)
 
     def take(self, digest: Digest, record: Record) -> None:
+        self.known.add(digest)
         of_root = self.found.setdefault(record.body["root"], [])
         if not of_root or not _continues(of_root[-1], record):
             of_root.append([])
@@ -122,27 +126,35 @@ class _Gathering:
         wall = first.body.get("started_ns", first.wall_ns)
         began = self.clock(first) - max(0, first.wall_ns - wall)
         ended = max(self.clock(last), began + 1000 * sum(part.body.get("took_us", 0) for _, part in parts[-1:]))
-        doubts = [*self._missing(parts), *self._before(before, first), *_not_looked_at(parts)]
-        return Snapshot(root, first.body["n"], place, tuple(parts), began, ended, wall, tuple(doubts))
+        doubts, lasting = self._missing(parts)
+        doubts = (*doubts, *_not_looked_at(parts))
+        lasting = (*self._before(place, before, first), *lasting)
+        return Snapshot(root, first.body["n"], place, tuple(parts), began, ended, wall, doubts, lasting)
 
-    def _missing(self, parts: list[tuple[Digest, Record]]) -> list[str]:
+    def _missing(self, parts: list[tuple[Digest, Record]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Parts that are not there: those that the next snapshot says, and those that none does."""
         n, numbers = parts[0][1].body["n"], [part.body["part"] for _, part in parts]
-        gone = "withheld" if self.withheld else "missing"
-        found = [f"part {m} of snapshot {n} is {gone}" for m in sorted(set(range(numbers[-1])) - set(numbers))]
-        if not any(part.body.get("last") for _, part in parts):
-            found.append(f"snapshot {n} was cut short")
-        return found
+        lost = tuple(f"part {m} of snapshot {n} is {self._gone}" for m in sorted({*range(numbers[-1])} - {*numbers}))
+        if any(part.body.get("last") for _, part in parts):
+            return (), lost
+        if self.withheld:
+            return (), (*lost, f"the end of snapshot {n} is withheld")
+        return (*lost, f"snapshot {n} was cut short"), ()
 
-    def _before(self, before: Record | None, first: Record) -> list[str]:
+    def _before(self, place: int, before: Record | None, first: Record) -> tuple[str, ...]:
         """What differs from a snapshot that is not here is not known."""
-        if first.body.get("full"):
-            return []
         n = first.body["n"]
+        if first.body.get("full"):
+            return ()
         if before is None:
-            return [f"the snapshots before {n} are {'withheld' if self.withheld else 'missing'}"] if n else []
-        if before.writer == first.writer and n > before.body["n"] + 1:
-            return [f"snapshot {n - 1} is {'withheld' if self.withheld else 'missing'}"]
-        return []
+            return (f"the snapshots before {n} are {self._gone}",)
+        lost = any(parent not in self.known for parent in first.parents)
+        jumped = self.withheld and before.writer == first.writer and n > before.body["n"] + 1
+        return (f"what came before snapshot {n} is {self._gone}",) if lost or jumped else ()
+
+    @property
+    def _gone(self) -> str:
+        return "withheld" if self.withheld else "missing"
 
 
 def _continues(parts: list[tuple[Digest, Record]], record: Record) -> bool:

@@ -259,15 +259,15 @@ class _Fold:
             except FALLEN as error:
                 gone = "withheld" if isinstance(error, Withheld) else "damaged"
                 unread.append(f"part {part.body['part']} of snapshot {snapshot.n} is {gone}")
-        own = (*snapshot.doubts, *unread)
-        before = self._doubts
-        if snapshot.full and not own:
+        lasting = (*snapshot.lasting, *unread)
+        sure = not self._standing or not self._standing[-1]
+        if snapshot.full and not lasting and not snapshot.doubts:
             self._doubts = ()
             rows |= {path: _gone(row, snapshot) for path, row in self._state.items() if path not in rows}
-        self._doubts += own
-        self._standing.append(self._doubts)
+        self._doubts += lasting
+        self._standing.append((*self._doubts, *snapshot.doubts))
         if snapshot.place:
-            self._differ(rows, snapshot, sure=not before)
+            self._differ(rows, snapshot, sure=sure)
         else:
             self._state = {path: row for path, row in rows.items() if row.kind != "gone"}
             self._deltas.append({})
@@ -278,6 +278,7 @@ class _Fold:
         the first time may have been there all along, and is no change."""
         fallen, hidden = self._below(rows)
         rows |= {path: _gone(self._state[path], snapshot) for path in (*fallen, *hidden)}
+        hidden |= {path for path, row in rows.items() if row.kind == "gone" and row.why}
         delta, changed = {}, []
         for path, row in sorted(rows.items()):
             before = self._state.get(path)

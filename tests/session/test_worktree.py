@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contract.archive_suite import withhold
 from snapped import Shot, file, gone, unstored, worktree
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound, Withheld
@@ -76,18 +78,19 @@ def test_what_was_only_touched_is_no_change() -> None:
     assert found.changes == [[], []] and found.at().entries[b"a"].mtime_ns == 99
 
 
-def test_a_snapshot_that_was_cut_short_says_so_until_the_next_full_one() -> None:
+def test_a_snapshot_that_was_cut_short_says_so_and_the_next_one_says_the_rest() -> None:
     session = Session()
     shot = Shot(session)
     shot.take({"a": b"1", "b": b"1"}, "start")
     shot.take({"a": b"2", "b": b"2"}, per_part=1, upto=1)
-    shot.take({"a": b"2", "b": b"3"})
-    shot.take({"a": b"2", "b": b"3"}, "restart", full=True)
+    shot.state[b"b"] = (file("b", b"1"), b"1")
+    shot.take({"a": b"2", "b": b"2"})
     session.close()
     found = worktree(session)
-    assert [found.tree(n).exact for n in range(4)] == [True, False, False, True]
+    assert [found.tree(n).exact for n in range(3)] == [True, False, True]
     assert held(session.archive, found.tree(1)) == {"a": b"2", "b": b"1"}
-    assert "cut short" in found.tree(2).doubts[0]
+    assert "cut short" in found.tree(1).doubts[0]
+    assert held(session.archive, found.tree(2)) == {"a": b"2", "b": b"2"}
 
 
 def test_what_a_later_full_snapshot_sees_first_is_not_called_added_when_the_first_was_cut_short() -> None:
@@ -101,17 +104,43 @@ def test_what_a_later_full_snapshot_sees_first_is_not_called_added_when_the_firs
     assert (found.tree(0).exact, found.tree(1).exact) == (False, True)
 
 
-def test_a_missing_snapshot_and_one_that_left_something_out_are_doubts() -> None:
+def test_one_that_left_something_out_is_a_doubt() -> None:
     session = Session()
     shot = Shot(session)
     shot.take({"a": b"1"}, "start")
-    shot.n += 1
+    shot.n += 1  # one that could not be written: the next says it all
     shot.take({"a": b"2"})
     shot.take({"a": b"3"}, missed={"limit": 7})
     session.close()
     found = worktree(session)
-    assert "missing" in found.tree(1).doubts[0]
+    assert found.tree(1).exact
     assert any("left out 7: limit" in doubt for doubt in found.tree(2).doubts)
+
+
+@pytest.mark.parametrize("wanted", [2, 3])
+def test_what_is_withheld_is_a_doubt_up_to_the_next_full_snapshot(wanted: int) -> None:
+    session = Session()
+    shot = Shot(session)
+    shot.take({"a": b"1", "b": b"1"}, "start")
+    shot.take({"a": b"2", "b": b"2"}, per_part=1)
+    shot.take({"a": b"3", "b": b"2"})
+    shot.take({"a": b"3", "b": b"2"}, "restart", full=True)
+    session.commit()
+    withhold(session.archive, session.session, records=(wanted,))
+    session.archive.destroy()  # type: ignore[attr-defined]
+    found = worktree(session)
+    assert [found.tree(n).exact for n in range(4)] == [True, False, False, True]
+    assert "withheld" in found.tree(2).doubts[0]
+
+
+def test_what_is_not_looked_at_any_more_is_not_called_deleted() -> None:
+    session = Session()
+    shot = Shot(session)
+    shot.take({"a": b"1", "b": b"1"}, "start")
+    shot.write([(replace(gone("a"), facts={"why": "ignored"}), b"")], "command", full=False)
+    session.close()
+    found = worktree(session)
+    assert list(found.at().entries) == [b"b"] and found.changes[1] == []
 
 
 def test_roots_are_told_apart_and_another_capture_process_counts_anew() -> None:

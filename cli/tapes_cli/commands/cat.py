@@ -1,4 +1,4 @@
-"""`tapes cat REF`: any record as JSON, or the exact bytes of its bodies."""
+"""`tapes cat REF`: any record as JSON, or the exact bytes of its bodies; any file as it was at a step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tapes.archive.base import Archive
-from tapes.archive.refs import resolve
+from tapes.archive.refs import Ref, resolve
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
@@ -26,19 +26,26 @@ from tapes_cli.home import open_archive
 
 @click.command("cat")
 @click.argument("ref")
+@click.argument("path", required=False)
 @click.option("--request", "what", flag_value="request", help="The request body of its exchange, byte for byte.")
 @click.option("--response", "what", flag_value="response", help="The response body, byte for byte.")
 @click.option("--headers", "what", flag_value="headers", help="Request and response headers as they were sent.")
 @click.option("--output", "what", flag_value="output", help="What a command wrote, byte for byte.")
 @click.option("--messages", "what", flag_value="messages", help="WebSocket messages, one JSON object a line.")
-def command(ref: str, what: str | None) -> None:
+def command(ref: str, path: str | None, what: str | None) -> None:
     """Print a record as JSON, or the stored bytes of an exchange's bodies or a command's output to standard output.
+    With PATH, a file of the working directory as it was when step REF:N was over, or at the end; or by its hash alone.
 
     Bodies are after content-decoding and redaction: the record says where anything was replaced. A body larger than
     memory is no problem; a damaged one ends with exit code 4, and what came before it must not be trusted.
     """
     with open_archive() as archive:
         found = resolve(archive, ref)
+        if path is not None and what is not None:
+            raise UsageError(f"--{what} is about a record, and PATH about a file")
+        if path is not None or (found.file is not None and what is None):
+            write_file(archive, found, path)
+            return
         digest = found.record or found.session
         if found.step is not None:
             digest = next((s.hash for s in steps(archive, found.session) if s.number == found.step), digest)
@@ -57,6 +64,19 @@ def command(ref: str, what: str | None) -> None:
             show_headers(exchange)
         else:
             write_body(archive, exchange, what)
+
+
+def write_file(archive: Archive, found: Ref, path: str | None) -> None:
+    """The stored bytes of a file, of a link its target."""
+    from tapes_cli.worktrees import bytes_of, file_at, stored_bytes
+
+    stored = found.file
+    data = stored_bytes(archive, stored) if stored is not None and path is None else None
+    if data is None:
+        assert path is not None
+        data = bytes_of(archive, file_at(archive, found, path))
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def exchange_of(archive: Archive, session: Digest, digest: Digest, record: Record) -> Exchange:

@@ -1,0 +1,245 @@
+"""`tapes files REF`: the working directory as it was, what changed in it, and by whom."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import click
+
+from tapes.archive.refs import Ref, resolve
+from tapes.errors import UsageError
+from tapes.session.attribution import FALSE, Attribution, Change, Claimed
+from tapes.session.doings import Doings
+from tapes.session.treediff import differ
+from tapes.session.worktree import Tree, Worktree
+from tapes_cli import output
+from tapes_cli.home import open_archive
+from tapes_cli.worktrees import (
+    COLOURS,
+    SIGNS,
+    at_ref,
+    below,
+    by,
+    change_object,
+    claim_object,
+    entry_object,
+    find_path,
+    hash_of,
+    name,
+    no_snapshots,
+    octal,
+    shown,
+    size_of,
+    verdict,
+)
+
+_RANGE = re.compile(r"(?P<ref>.*):(?P<first>\d{0,9})\.\.(?P<last>\d{0,9})", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a session's directories."""
+
+    found: Attribution
+    ref: Ref
+    paths: tuple[str, ...] = ()
+    first: int | None = None
+    last: int | None = None
+    """Steps of a range."""
+    as_json: bool = False
+
+
+@click.command("files")
+@click.argument("ref", default="@")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--all", "everything", is_flag=True, help="The whole tree, not only what changed since the start.")
+@click.option("--log", "logged", metavar="PATH", help="Every version of a file: step, cause, size, hash.")
+@click.option("--diff", "as_diff", is_flag=True, help="What REF:A..B changed, as a unified diff; of REF:N, its step N.")
+@click.option("--raw", is_flag=True, help="With --diff: the bytes as they were, for patch(1) and git apply.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line; fields in docs/cli.md.")
+def command(
+    ref: str, paths: tuple[str, ...], everything: bool, logged: str | None, as_diff: bool, raw: bool, as_json: bool
+) -> None:
+    """The working directory when step REF:N was over (or at the end): what changed since the start, in which step, by
+    which command or call, and whether the agent has said so. PATH narrows it to files and directories.
+
+    \b
+    tapes files @
+    tapes files @:12 --all
+    tapes files @ --log src/main.py
+    tapes files @:5..12 --diff src
+    """
+    ranged = _RANGE.fullmatch(ref)
+    if ranged and not as_diff:
+        raise UsageError("A..B is for --diff", hint=f"tapes files {ref} --diff; of one step: REF:{ranged['last']}")
+    if raw and not as_diff:
+        raise UsageError("--raw is for --diff", hint="the bytes of a file: tapes cat REF:STEP PATH")
+    with open_archive() as archive:
+        found = resolve(archive, ranged["ref"] or "@" if ranged else ref)
+        attribution = Attribution.of(archive, Doings.read(archive, found.session))
+        if not attribution.trees:
+            raise no_snapshots(found.session)
+        asked = Asked(attribution, found, paths, *_steps(ranged, found), as_json=as_json)
+        if logged is not None:
+            from tapes_cli.file_log import show_log
+
+            show_log(archive, attribution, found, logged, as_json=as_json)
+        elif as_diff:
+            from tapes_cli.tree_diff import show_diff
+
+            show_diff(archive, attribution, paths, asked.first, asked.last, raw=raw, as_json=as_json)
+        else:
+            show_files(asked, everything=everything)
+
+
+def _steps(ranged: re.Match[str] | None, found: Ref) -> tuple[int | None, int | None]:
+    """A range's steps; None: from the start, to the end. Of one step: from the one before it."""
+    if ranged:
+        return (int(ranged["first"]) if ranged["first"] else None), (int(ranged["last"]) if ranged["last"] else None)
+    return (found.step - 1, found.step) if found.step else (None, None)
+
+
+# -- a tree
+
+
+def show_files(asked: Asked, *, everything: bool) -> None:
+    lines: list[str] = []
+    named = [find_path(asked.found.trees, path) for path in asked.paths]
+    for tree in asked.found.trees:
+        chosen = [path for where, path in named if where is tree]
+        if named and not chosen:
+            continue
+        at = at_ref(tree, asked.ref)
+        last = _latest(asked.found, tree, at)
+        changed = {d.path: d.change for d in differ(tree, 0, at.snapshot.place) if below(d.path, chosen)}
+        bare = {path for path in changed if not _is_news(at, last.get(path), changed, path)}
+        changed = {path: change for path, change in changed.items() if path not in bare}
+        missing = [c for c in _missing(asked, tree, at) if below(c.claim.path, chosen)]
+        if asked.as_json:
+            _as_json(tree, at, changed, last, missing, chosen, everything=everything)
+            continue
+        lines += [*([""] if lines else []), *_heading(tree, at, len(changed), asked.ref)]
+        lines += _table(tree, at, changed, last, chosen, everything=everything)
+        lines += [
+            output.styled(
+                f"! {name(c.claim.path)}  step {c.claim.step} says it did {c.claim.action} it: {c.why}", fg="red"
+            )
+            for c in missing
+        ]
+    if not asked.as_json:
+        output.page(lines)
+
+
+def _is_news(at: Tree, change: Change | None, changed: dict[bytes, str], path: bytes) -> bool:
+    """A directory is not, where what it holds tells of it."""
+    held = at.entries.get(path) or (change.version.before if change else None)
+    if held is None or held.kind != "dir":
+        return True
+    return not any(other.startswith(path + b"/") for other in changed)
+
+
+def _latest(found: Attribution, tree: Worktree, at: Tree) -> dict[bytes, Change]:
+    """The last change of each path up to a snapshot."""
+    return {
+        change.version.path: change
+        for change in found.changes
+        if change.version.root == tree.root and change.version.snapshot.place <= at.snapshot.place
+    }
+
+
+def _missing(asked: Asked, tree: Worktree, at: Tree) -> Iterator[Claimed]:
+    """What was said to be done and is not there."""
+    for told in asked.found.claims:
+        if told.verdict == FALSE and told.claim.root == tree.root and told.claim.began <= at.snapshot.ended:
+            yield told
+
+
+def _heading(tree: Worktree, at: Tree, changed: int, ref: Ref) -> Iterator[str]:
+    when = f"when step {ref.step} was over" if ref.step is not None else "at the end"
+    if ref.record is not None and ref.step is None:
+        when = "as this snapshot found it"
+    files = sum(entry.kind != "dir" for entry in at.entries.values())
+    branch = f" · {name(at.snapshot.branch.encode())} {at.snapshot.head[:8]}".rstrip() if at.snapshot.branch else ""
+    yield output.styled(
+        f"{name(tree.root)} {when} · {files} files, {changed} changed since the start{branch}", bold=True
+    )
+    seen = f"snapshot {at.snapshot.n} ({output.harmless(at.snapshot.cause)}) · {output.wall(at.snapshot.wall_ns)}"
+    yield f"{seen} · {at.snapshot.hash.hex()}"
+    for doubt in at.doubts:
+        yield output.styled(f"not sure: {output.harmless(doubt)}", fg="red")
+    yield ""
+
+
+def _table(
+    tree: Worktree,
+    at: Tree,
+    changed: dict[bytes, str],
+    last: dict[bytes, Change],
+    chosen: Sequence[bytes],
+    *,
+    everything: bool,
+) -> Iterator[str]:
+    rows: list[tuple[str, ...]] = []
+    for path in sorted(changed):
+        change, entry = last.get(path), at.entries.get(path)
+        moved = change.version.moved if change and changed[path] == "renamed" else None
+        said = (by(change), verdict(change)) if change else ("", "")
+        told = f"{shown(moved)} → {shown(path)}" if moved is not None else shown(path)
+        if entry is not None and changed[path] == "mode" and path in tree.base:
+            told += f" ({octal(tree.base[path].mode)} → {octal(entry.mode)})"
+        facts = (size_of(entry), hash_of(entry)) if entry is not None else ("", "")
+        step = str(change.step) if change and change.step is not None else ""
+        rows.append((SIGNS[changed[path]], told, *facts, step, *said))
+    if everything:
+        for path, entry in at.entries.items():
+            if path not in changed and below(path, chosen):
+                slash = "/" if entry.kind == "dir" else ""
+                rows.append(("", shown(path) + slash, size_of(entry), hash_of(entry), "", "", ""))
+    if not rows:
+        yield "nothing changed" if not everything else "nothing is there"
+        return
+    first, *lines = output.table(rows, ("", "file", "size", "hash", "step", "by", "said"), 5)
+    yield output.styled(first, bold=True)
+    for row, line in zip(rows, lines, strict=True):
+        yield output.styled(line, fg=COLOURS.get(row[0]))
+
+
+def _as_json(
+    tree: Worktree,
+    at: Tree,
+    changed: dict[bytes, str],
+    last: dict[bytes, Change],
+    missing: Sequence[Claimed],
+    chosen: Sequence[bytes],
+    *,
+    everything: bool,
+) -> None:
+    where = {
+        "root": shown(tree.root),
+        "snapshot": at.snapshot.n,
+        "record": at.snapshot.hash.hex(),
+        "exact": at.exact,
+        "doubts": list(at.doubts),
+    }
+    paths = sorted(changed) if not everything else sorted(changed.keys() | {p for p in at.entries if below(p, chosen)})
+    for path in paths:
+        change, entry = last.get(path), at.entries.get(path)
+        held = entry or (change.version.entry if change else None)
+        if held is None:
+            continue
+        about = change_object(change) if change and path in changed else {}
+        moved = change.version.moved if change and changed.get(path) == "renamed" else None
+        output.show_json(
+            {
+                **entry_object(held),
+                "change": changed.get(path),
+                "from": shown(moved) if moved is not None else None,
+                **where,
+                **about,
+                "time": output.iso(change.version.snapshot.wall_ns) if change and path in changed else None,
+            }
+        )
+    for told in missing:
+        output.show_json({**claim_object(told), **where})

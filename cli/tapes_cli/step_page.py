@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound, Withheld
@@ -13,6 +13,9 @@ from tapes.session.view import Step, View
 from tapes.wire.turns import Json, RequestReading
 from tapes_cli import output
 from tapes_cli.story import Story, label
+
+if TYPE_CHECKING:
+    from tapes_cli.changed import Changed
 
 LONGEST_FACT = 200
 ELSEWHERE = ("diff", "said", "usage", "why", "asked", "files")
@@ -42,7 +45,10 @@ def brief_page(step: Step) -> list[str]:
 class Page:
     """Everything about one step of a session."""
 
-    def __init__(self, archive: Archive, view: View, steps: Sequence[Step], step: Step) -> None:
+    def __init__(
+        self, archive: Archive, view: View, steps: Sequence[Step], step: Step, changed: Changed | None = None
+    ) -> None:
+        self._changed = changed
         self._archive, self._view, self._steps, self._step = archive, view, steps, step
         self._story = Story(view.threads)
         self._exchange = view.calls.exchanges.get(step.exchange) if step.exchange else None
@@ -62,6 +68,8 @@ class Page:
             if facts.get(name):
                 yield from section(title, str(facts[name]).split("\n"), diff=name == "diff")
         yield from self._belonging()
+        if self._changed is not None and (lines := self._changed.section(step)):
+            yield from section("files", lines)
         if self._exchange is not None and step.type in ("prompt", "reminder", "answer", "thinking", "error", "seam"):
             yield from self._asked_of_model(self._exchange)
         if facts.get("usage"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tapes.record.digest import Digest
 from tapes.session.threads import MAIN, Thread
@@ -17,6 +17,9 @@ from tapes.session.usage import GIVEN, Tokens
 from tapes.session.view import Step
 from tapes.wire.purposes import SIDE
 from tapes_cli import output
+
+if TYPE_CHECKING:
+    from tapes_cli.changed import Changed
 
 ICONS = {
     "prompt": "▶",
@@ -52,10 +55,12 @@ class Story:
         cwd: str = "",
         before: int = 0,
         tokens: Mapping[str, Tokens] | None = None,
+        changed: Changed | None = None,
     ) -> None:
         """`before`: columns that stand before each line. `tokens`: what each thread took."""
         self._threads = threads
         self._tokens = tokens or {}
+        self._changed = changed
         self._cwd = cwd.rstrip("/") + "/" if cwd else ""
         self._wide = output.width() - before
 
@@ -74,8 +79,14 @@ class Story:
                 deep = depth
             else:
                 yield self.line(item, depth)
+                yield from self._files(item, depth)
         if run:
             yield self.line(folding(run), deep)
+
+    def _files(self, step: Step, depth: int) -> Iterator[str]:
+        if self._changed is not None:
+            indent = " " * (23 if self._wide >= WIDE else 14) + "│ " * depth
+            yield from self._changed.lines(step, indent, self._wide)
 
     def told(self, steps: Sequence[Step]) -> Iterator[tuple[Told, int]]:
         """Steps, and before those of a thread that hangs under another its heading; each with how deep it hangs."""

@@ -66,7 +66,7 @@ class Version:
     entry: Held
     """Of kind `gone` where it was deleted."""
     before: Held | None
-    """What was there; None: nothing, as far as is known."""
+    """What was there, of a rename under the other name; None: nothing, as far as is known."""
     session: Digest
     snapshot: Snapshot
     moved: bytes | None = None
@@ -288,7 +288,8 @@ class _Fold:
             if not row.same(before) and path not in hidden and (sure or before is not None):
                 moved = row.facts.get("from")
                 known = moved if isinstance(moved, bytes) and moved in self._state else None
-                changed.append(Version(path, row, before, self._session, snapshot, known))
+                was = before if known is None else self._state[known]
+                changed.append(Version(path, row, was, self._session, snapshot, known))
         for path, row in delta.items():
             if row.kind == "gone":
                 del self._state[path]

@@ -219,3 +219,20 @@ def test_each_line_says_where_it_comes_from(tapes: Tapes) -> None:
 def test_what_can_not_be_is_said(tapes: Tapes, words: tuple[str, ...], code: int, said: str) -> None:
     done = tapes(*words)
     assert done.returncode == code and said in done.stderr
+
+
+def test_the_story_tells_what_a_step_did_to_files(tapes: Tapes) -> None:
+    said = tapes("show", "story").stdout
+    assert "± 1 file: src/a +1 −1" in said
+    assert "± 3 files: bin, move → moved, src/a +1 −0" in said
+    assert "! claimed, not on disk: never: there is no such file" in said
+    found = {row["step"]: row.get("changed", []) for row in rows(tapes, "show", "story")}
+    assert [[row["path"] for row in changed] for changed in found.values() if changed] == [
+        ["src/a"],
+        ["bin", "moved", "src/a"],
+        ["never"],
+    ]
+    command = next(step for step, changed in found.items() if len(changed) == 3)
+    page = tapes("show", f"story:{command}").stdout
+    assert "── files" in page and "M src/a +1 −0 · changed, not claimed · " + blob_digest(SED).short() in page
+    assert "±" not in tapes("show", "bare").stdout

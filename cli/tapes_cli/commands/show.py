@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,7 @@ from tapes.archive.summary import Summary
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.session.rows import rows, summary_of
+from tapes.session.snapshots import has_snapshots
 from tapes.session.threads import MAIN, Thread
 from tapes.session.usage import Tokens
 from tapes.session.view import STEP_TYPES, Step, View, view
@@ -26,6 +27,9 @@ from tapes_cli.commands.log import coverage, main_model
 from tapes_cli.home import open_archive
 from tapes_cli.moments import FORMS, moment, nanoseconds, span
 from tapes_cli.story import Story, label
+
+if TYPE_CHECKING:
+    from tapes_cli.changed import Changed
 
 TOOLS = ("tool.use", "tool.result")
 
@@ -120,19 +124,32 @@ def show_session(archive: Archive, session: Digest, wanted: Wanted) -> None:
     found = view(archive, session)
     summary = summary_of(archive, session)
     chosen = chosen_thread(found.threads, wanted.thread)
-    steps = (s for s in found.steps if (chosen is None or (s.thread or MAIN) in chosen) and wanted.takes(s))
+    changed, every = changed_files(archive, found, wanted)
+    steps = (s for s in every if (chosen is None or (s.thread or MAIN) in chosen) and wanted.takes(s))
     if wanted.as_json:
         for step in steps:
-            output.show_json(step_object(step, found.threads))
+            output.show_json(step_object(step, found.threads, changed))
         return
     if wanted.raw:
         say_raw(steps)
         return
-    output.page([*headline(session, summary, found), *body(list(steps), found, summary, wanted)])
+    output.page([*headline(session, summary, found), *body(list(steps), found, summary, wanted, changed)])
 
 
-def body(steps: Sequence[Step], found: View, summary: Summary, wanted: Wanted) -> Iterator[str]:
-    story = Story(found.threads, summary.cwd, tokens=found.tokens())
+def changed_files(archive: Archive, found: View, wanted: Wanted) -> tuple[Changed | None, Iterable[Step]]:
+    """What the steps did to files, and the steps; None where nobody looked, and where nobody wants to know."""
+    if wanted.raw or wanted.full or not has_snapshots(found.records):
+        return None, found.steps
+    from tapes_cli.changed import Changed  # and all that compares files, which other sessions need not wait for
+
+    every = list(found.steps)
+    return Changed.of(archive, found, every), every
+
+
+def body(
+    steps: Sequence[Step], found: View, summary: Summary, wanted: Wanted, changed: Changed | None
+) -> Iterator[str]:
+    story = Story(found.threads, summary.cwd, tokens=found.tokens(), changed=changed)
     if not wanted.full:
         yield from story.lines(steps, folded="reminder" not in wanted.types)
         return
@@ -209,17 +226,18 @@ def show_step(archive: Archive, ref: Ref, wanted: Wanted) -> None:
         raise NotFound(f"session {short} has no step {ref.step}", hint=f"its steps: tapes show {short}")
     if wanted.thread or wanted.types:
         raise UsageError("--thread and --type choose among steps, and REF names one already")
+    changed, _ = changed_files(archive, replace(found, steps=iter(steps)), wanted)
     if wanted.as_json:
-        output.show_json(step_object(step, found.threads))
+        output.show_json(step_object(step, found.threads, changed))
     elif wanted.raw:
         say_raw([step])
     else:
         from tapes_cli.step_page import Page
 
-        output.page(Page(archive, found, steps, step).lines())
+        output.page(Page(archive, found, steps, step, changed).lines())
 
 
-def step_object(step: Step, threads: Mapping[str, Thread]) -> dict[str, Any]:
+def step_object(step: Step, threads: Mapping[str, Thread], changed: Changed | None = None) -> dict[str, Any]:
     thread = threads.get(step.thread or MAIN)
     return {
         "step": step.number,
@@ -234,6 +252,7 @@ def step_object(step: Step, threads: Mapping[str, Thread]) -> dict[str, Any]:
         "time": output.iso(step.wall_ns),
         "failed": step.failed,
         **step.facts,
+        **(changed.objects(step) if changed is not None else {}),
         "text": step.text,
     }
 

@@ -122,8 +122,8 @@ def _files(changes: Sequence[Change]) -> list[Change]:
     return [
         change
         for change in changes
-        if (not (change.version.path in old and change.version.entry.kind == "gone") and not _is_folder(change))
-        or not any(path.startswith(change.version.path + b"/") for path in paths)
+        if not (_is_folder(change) and any(path.startswith(change.version.path + b"/") for path in paths))
+        and not (change.version.path in old and change.version.entry.kind == "gone")
     ]
 
 

@@ -120,7 +120,7 @@ def show_files(asked: Asked, *, everything: bool) -> None:
         if asked.as_json:
             _as_json(tree, at, changed, last, missing, chosen, everything=everything)
             continue
-        lines += [*([""] if lines else []), *_heading(tree, at, len(changed), asked.ref)]
+        lines += [*([""] if lines else []), *_heading(asked.found, tree, at, len(changed), asked.ref)]
         lines += _table(tree, at, changed, last, chosen, everything=everything)
         lines += [
             output.styled(
@@ -156,7 +156,7 @@ def _missing(asked: Asked, tree: Worktree, at: Tree) -> Iterator[Claimed]:
             yield told
 
 
-def _heading(tree: Worktree, at: Tree, changed: int, ref: Ref) -> Iterator[str]:
+def _heading(found: Attribution, tree: Worktree, at: Tree, changed: int, ref: Ref) -> Iterator[str]:
     when = f"when step {ref.step} was over" if ref.step is not None else "at the end"
     if ref.record is not None and ref.step is None:
         when = "as this snapshot found it"
@@ -167,6 +167,8 @@ def _heading(tree: Worktree, at: Tree, changed: int, ref: Ref) -> Iterator[str]:
     )
     seen = f"snapshot {at.snapshot.n} ({output.harmless(at.snapshot.cause)}) · {output.wall(at.snapshot.wall_ns)}"
     yield f"{seen} · {at.snapshot.hash.hex()}"
+    if late := [doing.step for doing in found.doings.all if doing.began < tree.snapshots[0].began]:
+        yield f"the first look was taken after step {late[-1]} had begun: what was done by then counts as the start"
     for doubt in at.doubts:
         yield output.styled(f"not sure: {output.harmless(doubt)}", fg="red")
     yield ""

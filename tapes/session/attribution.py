@@ -18,7 +18,7 @@ from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound
 from tapes.record.digest import Digest
 from tapes.session.claims import Claim, claims, is_all, is_there
-from tapes.session.doings import Doing, Doings, shows
+from tapes.session.doings import Doing, Doings
 from tapes.session.snapshots import Snapshot
 from tapes.session.worktree import Held, Version, Worktree, content, worktrees
 
@@ -113,7 +113,7 @@ class _Judging:
         places = [s.place for s in self.tree.snapshots[1:] if self._in_window(claim.began, claim.ended, s)]
         last = self.tree.snapshots[-1]
         end = claim.ended if claim.ended is not None else claim.began
-        if not (last.began >= end or shows(last, end)):
+        if last.began < end:
             places = [*places, last.place] if last.place and last.place not in places else places
             found = self._upheld(claim, places)
             return found or Claimed(claim, "", "no snapshot was taken after it")
@@ -260,8 +260,7 @@ class _Judging:
     def _in_window(self, began: int, ended: int | None, snapshot: Snapshot) -> bool:
         """Was something that took so long under way between the look before and this one?"""
         before = self.tree.snapshots[snapshot.place - 1]
-        late = ended is None or (ended > before.began and not (shows(before, ended) and began < before.began))
-        return began < snapshot.ended and late
+        return began < snapshot.ended and (ended is None or ended > before.began)
 
     def _during(self, snapshot: Snapshot) -> list[Doing]:
         """What may have made the changes that a snapshot saw. Without anything else: what has left jobs behind."""

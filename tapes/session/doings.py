@@ -24,8 +24,6 @@ from tapes.wire.files import looks_only
 
 EDITING = frozenset({"edit", "write", "delete"})
 """What calls do to files (tapes.wire.files)."""
-SLACK_NS = 1_000_000_000
-"""A snapshot that is taken for a request may begin a little before the request's own time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +205,7 @@ def choose(found: Sequence[Snapshot], doings: Doings, number: int) -> tuple[int,
     doings.step(number)
     over, own = doings.over[number], doings.own[number]
     others = [d for d in doings.all if d.hash not in own and not d.around]
-    behind = next((s for s in found if s.began >= over or shows(s, over)), None)
+    behind = next((s for s in found if s.began >= over), None)
     before = next((s for s in reversed(found) if s is not behind and s.began < over), None)
     if behind is not None:
         between = [d for d in others if d.overlaps(over, behind.began)]
@@ -224,11 +222,6 @@ def choose(found: Sequence[Snapshot], doings: Doings, number: int) -> tuple[int,
     if behind is None:
         raise NotFound("there is no snapshot")
     return behind.place, (f"{_named(between)} came before the first snapshot",)
-
-
-def shows(snapshot: Snapshot, over: int) -> bool:
-    """Was it taken for the request that ended a call at this time?"""
-    return snapshot.cause == "request" and 0 <= over - snapshot.began < SLACK_NS
 
 
 def _named(doings: Sequence[Doing]) -> str:

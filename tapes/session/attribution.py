@@ -271,9 +271,11 @@ class _Judging:
         return inner or found
 
     def _may_touch(self, doing: Doing, path: bytes) -> bool:
-        """A tool that names its files changes no others."""
+        """A tool that names its files changes no others, but makes the directories above them."""
         named = self.named.get(doing.hash)
-        return named is None or (self.tree.root, path) in named
+        if named is None or (self.tree.root, path) in named:
+            return True
+        return any(root == self.tree.root and other.startswith(path + b"/") for root, other in named)
 
 
 def _steps(doings: Sequence[Doing]) -> str:

@@ -1,0 +1,87 @@
+"""`tapes checkout` as a person types it: where it writes, what it says, its exit codes, and what is out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.test_show import story
+from support import Bench
+from tapes.archive.lmdb_archive import LmdbArchive
+from witnessed import Session
+
+
+@pytest.fixture
+def b(tmp_path: Path) -> Iterator[Bench]:
+    found = Bench(tmp_path)
+    found.home.mkdir(mode=0o700)
+    with LmdbArchive.open(found.home / "archive", create=True) as archive:
+        session = Session(archive, agent="claude", name="early")
+        story(session)
+        session.close()
+    yield found
+
+
+def test_a_moment_is_taken_out_and_listed_until_its_directory_is_gone(b: Bench) -> None:
+    done = b.tapes("checkout", "early:3", "-o", "out")
+    assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+    out = b.project / "out"
+    assert str(out) in done.stdout.decode()
+    rows = b.rows("checkout", "--list")
+    assert [(row["path"], row["step"]) for row in rows] == [(str(out), 3)]
+    assert b"early" not in b.tapes("checkout", "--list").stdout
+    record = (out / "REFS").read_text().split("step 3 ")[1].split()[1]
+    again = b.rows("checkout", record, "-o", str(b.project / "again"))[0]
+    assert (again["step"], again["path"]) == (3, str(b.project / "again"))
+    for path in out.iterdir():
+        path.unlink() if path.is_file() else path.rmdir()
+    out.rmdir()
+    assert [row["path"] for row in b.rows("checkout", "--list")] == [str(b.project / "again")]
+
+
+def test_without_a_place_it_is_named_after_the_moment(b: Bench) -> None:
+    found = b.rows("checkout", "@")[0]
+    assert found["path"] == str(b.project / f"tapes-{found['session'][:12]}-{found['step']}")
+    assert json.loads(Path(found["path"], "messages.json").read_text())["session"] == found["session"]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("early:99",), 3, "no step 99"),
+        (("early:0",), 3, "no step 0"),
+        (("nobody",), 3, "no session is named"),
+        (("early", "--thread", "zzz"), 3, "no thread"),
+        (("early", "-o", "none/below"), 2, "no directory"),
+        (("early", "-o", "full"), 2, "is not empty"),
+        (("early", "-o", "full/mine"), 2, "no directory"),
+    ],
+)
+def test_what_can_not_be_is_said_and_nothing_is_written(
+    b: Bench, words: tuple[str, ...], status: int, said: str
+) -> None:
+    (b.project / "full").mkdir()
+    (b.project / "full/mine").write_text("mine")
+    done = b.tapes("checkout", *words)
+    assert done.returncode == status
+    assert said in done.stderr.decode()
+    assert {str(path.relative_to(b.project)) for path in b.project.rglob("*")} == {"full", "full/mine"}
+    assert b.rows("checkout", "--list") == []
+
+
+def test_force_says_where_what_was_in_the_way_is(b: Bench) -> None:
+    first = b.rows("checkout", "early:2", "-o", "out")[0]
+    second = b.rows("checkout", "early:3", "-o", "out", "--force")[0]
+    assert (first["before"], second["before"]) == (None, "before-1")
+    assert json.loads((b.project / "out/before-1/state.json").read_text())["step"] == 2
+    assert [row["step"] for row in b.rows("checkout", "--list")] == [3]
+
+
+def test_the_archive_is_only_read(b: Bench) -> None:
+    before = b.tapes("log", "--json").stdout
+    b.tapes("checkout", "early")
+    assert b.tapes("log", "--json").stdout == before
+    b.assert_sound()

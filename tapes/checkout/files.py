@@ -24,6 +24,8 @@ class File:
     read: Callable[[], bytes] | None = None
     """Its content, of a link its target; checked as it is read: raises Damaged, Withheld or NotFound."""
     why: str = ""
+    hash: str = ""
+    """BLAKE3 of what `read` gives, where that has been checked by then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,19 @@ from tapes.checkout.files import File, Files
 from tapes.checkout.folder import Folder
 from tapes.checkout.replay import replayed
 from tapes.checkout.state import state
+from tapes.checkout.stored import stored
 from tapes.errors import Damaged, NotFound, UsageError
 from tapes.export.markdown import ground, heading, story
 from tapes.export.neutral import conversation
 from tapes.export.runbook import runbook
 from tapes.record.digest import Digest
+from tapes.session.doings import Doings
 from tapes.session.moments import iso
+from tapes.session.snapshots import has_snapshots
 from tapes.session.threads import MAIN
 from tapes.session.transcript import Conversation, Moment, NextRequest, history, next_request
 from tapes.session.view import Step, View
+from tapes.session.worktree import worktrees
 
 UNREAD = (Damaged, NotFound)
 
@@ -150,7 +154,12 @@ def files_at(archive: Archive, found: View, at: Moment) -> list[Files]:
     """The working directories of the session at a moment: from their snapshots, else replayed."""
     opened = found.records[0][1]
     cwd = opened.body.get("cwd", b"") if opened.type == "session.open" else b""
-    return [replayed(at.steps, cwd.decode("utf-8", "surrogateescape"))]
+    if not has_snapshots(found.records):
+        return [replayed(at.steps, cwd.decode("utf-8", "surrogateescape"))]
+    doings = Doings.of(found, (*at.steps, *at.later))
+    trees = worktrees(archive, found.records, doings)
+    trees.sort(key=lambda tree: tree.root != cwd)  # the session's own is the first
+    return [stored(archive, tree.at(at.number if at.later else None)) for tree in trees]
 
 
 def _files(out: _Out, trees: Sequence[Files]) -> None:
@@ -202,7 +211,11 @@ def _file(out: _Out, below: bytes, file: File) -> dict[str, Any]:
             known, why = "unknown", failed
         else:
             out.report.bytes += len(data)
-            row |= {"bytes": len(data), "blake3": blake3(data).hexdigest(), "mode": f"{file.mode & 0o7777:o}"}
+            row |= {
+                "bytes": len(data),
+                "blake3": file.hash or blake3(data).hexdigest(),
+                "mode": f"{file.mode & 0o7777:o}",
+            }
     return row | {"state": known, "why": why}
 
 

@@ -41,7 +41,7 @@ VERBS = {
     "cat": "Print a record, a body, or a file as it was",
     "replay": "Play a recorded screen, or print it as it was",
     "checkout": "Take a moment of a session out, as files",
-    "export": "Write a session as an asciicast, JSON events or text",
+    "export": "Write a session as a cast, Markdown, JSON, HAR or script",
     "verify": "Re-derive every hash and link",
     "doctor": "Check that everything is in order for recording",
     "archive": "Compact, copy or repair the archive; what it takes",

@@ -92,6 +92,9 @@ def _facts(record: Record) -> Row:
         case "join":
             names = ("tool", "method", "exact")
             return {"parents": _parents(record)} | {name: body.get(name) for name in names}
+        case "snapshot":
+            told = {name: body.get(name) for name in ("n", "part", "cause", "full", "head", "branch")}
+            return told | {"root": _text(body.get("root")), "last": body.get("last", False)}
         case "gap":
             return {name: _plain(value) for name, value in body.items() if not isinstance(value, bytes)}
         case "redaction":

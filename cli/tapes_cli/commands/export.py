@@ -22,7 +22,9 @@ from tapes_cli.home import open_archive
 if TYPE_CHECKING:
     from tapes.session.screen.tape import Tape
 
-FORMATS = ("asciicast", "asciicast-v2", "jsonl", "text")
+FORMATS = ("asciicast", "asciicast-v2", "md", "json", "jsonl", "sh", "har", "text")
+UPTO = ("md", "json", "sh")
+"""Those that can end at a step."""
 
 
 @click.command("export")
@@ -34,7 +36,8 @@ FORMATS = ("asciicast", "asciicast-v2", "jsonl", "text")
 @click.option("--force", is_flag=True, help="Replace the file if there is one.")
 @click.option("--idle-limit", type=click.FloatRange(0), metavar="S", help="Asciicasts: no pause longer than this.")
 def command(ref: str, form: str, path: Path | None, force: bool, idle_limit: float | None) -> int:
-    """Write a session as an asciicast (version 3, or 2), as JSON events, or as the text of its screen.
+    """Write a session: its screen as an asciicast or text, all that was said and done as Markdown or JSON, its commands
+    as a script, its calls as HAR, its log as events (jsonl). md, json and sh may end at a step: REF:12.
 
     What of the recording is not there is said in its place, and the exit code is then 1.
     """
@@ -44,7 +47,7 @@ def command(ref: str, form: str, path: Path | None, force: bool, idle_limit: flo
         raise UsageError(f"{path} is there already", hint="--force replaces it")
     with open_archive() as archive:
         found = resolve(archive, ref)
-        if found.step is not None or found.record is not None:
+        if (found.step is not None or found.record is not None) and (form not in UPTO or found.record is not None):
             raise UsageError(
                 "a whole session is exported", hint=f"tapes export {found.session.short()} --format {form}"
             )
@@ -71,6 +74,9 @@ def lines_of(archive: Archive, ref: Ref, form: str, idle_limit: float | None, tr
                 trouble.append(str(row["reason"]))
             yield json.dumps(row | {"time": output.iso(row["time"])}) + "\n"
         return
+    if form in ("md", "json", "sh", "har"):
+        yield from document(archive, ref, form, trouble)
+        return
     tape = recording(archive, ref.session)
     if form == "text":
         from tapes.session.screen.playback import everything_shown
@@ -83,6 +89,29 @@ def lines_of(archive: Archive, ref: Ref, form: str, idle_limit: float | None, tr
     trouble += [missing(event) for event in tape.events() if event.kind == "x"]
     named = title(archive, ref.session)
     yield from asciicast(archive, tape, 2 if form == "asciicast-v2" else 3, title=named, idle_limit=idle_limit)
+
+
+def document(archive: Archive, ref: Ref, form: str, trouble: list[str]) -> Iterator[str]:
+    from tapes.export import document
+    from tapes.export.har import har
+    from tapes.session.transcript import moment
+    from tapes.session.view import view
+
+    found = view(archive, ref.session)
+    steps = list(found.steps)  # which also finds whose call each is
+    if form == "har":
+        yield from har(archive, found, trouble)
+        return
+    at = moment(found, steps, ref.step)
+    name = next((name for name, digest in archive.names().items() if digest == ref.session), "")
+    trouble += [f"step {step.number}: {step.text}" for step in at.steps if step.type == "withheld"]
+    match form:
+        case "md":
+            yield from (line + "\n" for line in document.markdown(archive, found, at, name, trouble))
+        case "sh":
+            yield from (line + "\n" for line in document.shell(archive, found, at, name))
+        case _:
+            yield from document.as_json(archive, found, at, name, trouble)
 
 
 def recording(archive: Archive, session: Digest) -> Tape:

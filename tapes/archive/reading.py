@@ -6,7 +6,7 @@ leaves the archive passes through here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -20,6 +20,8 @@ from tapes.record.kinds import BodyRef, Record
 from tapes.record.tomb import is_tombstone, logged_digest, read_logged, read_tombstone
 
 CHUNK = 128
+GROUP_BYTES = 256 * 1024
+"""Leaves of a body that are looked up together; what is damaged is told after at most so much more was read."""
 """Records fetched per short transaction while iterating."""
 
 
@@ -165,10 +167,10 @@ class Reader(Shelf, Protocol):
 
     def body_chunks(self, ref: BodyRef) -> Iterator[bytes]:
         whole = blake3()
-        for leaf in self.leaves(ref):
-            data = self.leaf(leaf)
-            whole.update(data)
-            yield data
+        for some in _together(self.leaves(ref)):
+            for data in self._contents(some):
+                whole.update(data)
+                yield data
         if whole.digest() != ref.hash:
             raise Damaged(f"body {ref.hash.short()} does not match its hash", where=ref.hash.hex())
 
@@ -215,9 +217,15 @@ class Reader(Shelf, Protocol):
                 raise Withheld(f"body {ref.hash.short()}", digest.hex())
 
     def leaf(self, leaf: Link) -> bytes:
-        entries = self._node(leaf, 0).entries
-        blobs = self._blobs([entry for entry in entries if not isinstance(entry, bytes)])
-        return b"".join([entry if isinstance(entry, bytes) else next(blobs) for entry in entries])
+        return next(self._contents([leaf]))
+
+    def _contents(self, leaves: Sequence[Link]) -> Iterator[bytes]:
+        """The bytes under each of them. Looked up together: a transaction takes longer than a piece."""
+        stored = self._stored([leaf.digest for leaf in leaves])
+        nodes = [self._fitting_node(leaf, 0, found) for leaf, found in zip(leaves, stored, strict=True)]
+        blobs = self._blobs([entry for node in nodes for entry in node.entries if not isinstance(entry, bytes)])
+        for node in nodes:
+            yield b"".join([entry if isinstance(entry, bytes) else next(blobs) for entry in node.entries])
 
     def _blobs(self, links: Sequence[Link]) -> Iterator[bytes]:
         stored = self._stored([link.digest for link in links])
@@ -230,17 +238,20 @@ class Reader(Shelf, Protocol):
         if node.level == 0:
             yield link
             return
-        for entry in node.entries:
-            assert isinstance(entry, Link)  # read_node allows literals in leaves only
-            if node.level == 1:
-                yield entry
-            else:
-                yield from self._leaves(entry, self._node(entry, node.level - 1))
+        links = [entry for entry in node.entries if isinstance(entry, Link)]  # literals are in leaves only
+        if node.level == 1:
+            yield from links
+            return
+        for entry, found in zip(links, self._stored([entry.digest for entry in links]), strict=True):
+            yield from self._leaves(entry, self._fitting_node(entry, node.level - 1, found))
 
     def _node(self, link: Link, level: int | None) -> Node:
+        return self._fitting_node(link, level, self._stored([link.digest])[0])
+
+    def _fitting_node(self, link: Link, level: int | None, found: Object | None) -> Node:
         """Lengths and levels must agree on the way down, which bounds what a forged tree can cost."""
         try:
-            node = read_node(_fitting(self.object(link.digest), link.digest, "node", None))
+            node = read_node(_fitting(self._whole(link.digest, found), link.digest, "node", None))
         except Damaged as error:
             raise Damaged(str(error), where=error.where or link.digest.hex()) from error
         if node.length != link.length or level not in (None, node.level):
@@ -270,6 +281,20 @@ def _read(data: bytes, where: str) -> Record:
         return read_logged(data)[1]
     except Damaged as error:
         raise Damaged(str(error), where=where) from error
+
+
+def _together(leaves: Iterable[Link]) -> Iterator[list[Link]]:
+    """Leaves in groups of a bounded size."""
+    group: list[Link] = []
+    size = 0
+    for leaf in leaves:
+        group.append(leaf)
+        size += leaf.length
+        if size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _fitting(found: Object, digest: Digest, kind: Kind, length: int | None) -> bytes:

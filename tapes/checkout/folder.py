@@ -43,6 +43,8 @@ class Folder:
         """Paths and targets."""
         self._modes: dict[str, int] = {}
         self._made: set[bytes] = set()
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
         self._check()
 
     def _check(self) -> None:
@@ -134,14 +136,15 @@ class Folder:
             Path(self._place(parent)).mkdir(parents=True, exist_ok=True)
             self._made.add(parent)
 
-    @staticmethod
-    def _write(place: str, data: bytes, mode: int, mtime_ns: int) -> None:
-        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    def _write(self, place: str, data: bytes, mode: int, mtime_ns: int) -> None:
+        wanted = (mode & 0o777) | 0o600  # never set-uid; and its owner can always write it
+        handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, wanted)
         try:
             view = memoryview(data)
             while view:
                 view = view[os.write(handle, view) :]
-            os.fchmod(handle, (mode & 0o777) | 0o600)  # never set-uid; and its owner can always remove it
+            if wanted & self._umask:
+                os.fchmod(handle, wanted)
             if mtime_ns:
                 os.utime(handle, ns=(mtime_ns, mtime_ns))
         finally:

@@ -18,12 +18,12 @@ from tapes.wire.redact.redactor import Redactor
 from tapes.wire.redact.shapes import LOOKBACK
 from tapes.wire.redact.weave import Cut
 
-_FIELD = re.compile(
+FIELD = re.compile(
     rb'"(text|partial_json|thinking|delta|content|arguments|input|output|reasoning_content|reasoning|refusal|code)"'
     rb'\s*:\s*"((?:[^"\\]|\\.)*+)',
     re.DOTALL,
 )
-_PLACE = re.compile(rb'"((?:[a-z]+_)?index)"\s*:\s*(\d{1,9})')
+PLACE = re.compile(rb'"((?:[a-z]+_)?index)"\s*:\s*(\d{1,9})')
 _ENDS = re.compile(rb'"type"\s*:\s*"[a-z_.]*(?:_stop|\.done|\.completed)"')
 _IDLE_MOST = 32
 """Events after which a channel that says nothing more holds nothing back: its answer has moved on."""
@@ -119,8 +119,8 @@ class Channels:
         """Take in the event that stands at `place` of the stream; the cuts that this settles at once."""
         self._events += 1
         cuts: list[Cut] = []
-        at = tuple(number for found in _PLACE.finditer(event) for number in found.groups())
-        for found in _FIELD.finditer(event):
+        at = tuple(number for found in PLACE.finditer(event) for number in found.groups())
+        for found in FIELD.finditer(event):
             if found[2]:
                 channel = self._channels.setdefault((found[1], *at), _Channel())
                 cuts += channel.add(found[2], place + found.start(2), self._events)

@@ -1,0 +1,184 @@
+"""What is left of a request when all is taken away that differs between two runs of the same agent.
+
+A value like the body's JSON: without cache marks, client metadata and nulls; a plain content is the list of one text
+that agents make of it when they mark it; JSON inside of strings is read; results of parallel calls are in the order of
+their ids; texts are masked (`masks`), directories have names (`places`). What is left is compared whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tapes.playback.masks import Found, masked
+from tapes.wire.dialects.json_body import load
+from tapes.wire.json_value import Json
+
+HISTORY = ("messages", "input", "contents")
+"""Where the protocols have the conversation."""
+_OF_THE_CLIENT = frozenset({"metadata", "client_metadata", "prompt_cache_key", "safety_identifier", "user"})
+"""Fields of a request that say who asks, and where the provider may cache."""
+_FLEETING = frozenset(
+    {
+        "cache_control",
+        "internal_chat_message_metadata_passthrough",
+        "create_time",
+        "chunk_id",
+        "wall_time_seconds",
+        "duration_ms",
+        "duration_seconds",
+    }
+)
+"""Fields that are left out wherever they stand."""
+_BILLING = "x-anthropic-billing-header:"
+"""How the block of Claude Code's system text begins that has a checksum of the request in it."""
+_RESULTS = {
+    "tool_result": "tool_use_id",
+    "function_call_output": "call_id",
+    "custom_tool_call_output": "call_id",
+}
+_NUMBER = re.compile(r"(?<![Cc]ode )(?<![Cc]ode: )(?<!returncode>)(?<!status )\d+(?:\.\d+)?")
+_ENDS = frozenset({"exit_code", "exitCode", "returncode", "status", "code", "signal"})
+"""But for how a command ended, which agents say so."""
+_NESTED = 1024 * 1024
+_REMEMBERED = 64 * 1024 * 1024
+DIGEST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A request's normal form, and what it left out of its texts, in the order of the form."""
+
+    tree: Json
+    found: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """A form in short: equal where the forms are."""
+
+    whole: bytes
+    items: tuple[bytes, ...]
+    """Of each entry of the conversation."""
+    counted: bytes
+    """Of the form without the numbers in what tools answered: sizes, times, addresses."""
+    calls: bytes
+    """Of the form without what tools answered."""
+
+
+class Reader:
+    """Reads requests, the recording's and today's. `place` gives directories their names. What a text came
+    to is remembered: requests repeat nearly all of what they say."""
+
+    def __init__(self, place: Callable[[str], str]) -> None:
+        self._place = place
+        self._known: dict[str, tuple[str, tuple[Found, ...]]] = {}
+        self._size = 0
+
+    def form(self, body: bytes) -> Form:
+        loaded = load(body) if body else None
+        found: list[Found] = []
+        if loaded is None:
+            return Form(None, ())
+        if loaded.error is not None:
+            return Form(self._text(body.decode("utf-8", "replace"), found), tuple(found))
+        value = loaded.value
+        if isinstance(value, dict):
+            value = {key: inner for key, inner in value.items() if key not in _OF_THE_CLIENT}
+        return Form(self._value(value, "", found), tuple(found))
+
+    def _value(self, value: Json, key: str, found: list[Found]) -> Json:
+        if isinstance(value, dict):
+            kept = ((name, value[name]) for name in sorted(value) if name not in _FLEETING and value[name] is not None)
+            return {name: self._value(inner, name, found) for name, inner in kept}
+        if isinstance(value, list):
+            return [self._value(inner, "", found) for inner in _ordered(value) if not _is_billing(inner)]
+        if not isinstance(value, str):
+            return value
+        if key == "content":
+            return [{"text": self._text(value, found), "type": "text"}]
+        if 1 < len(value) <= _NESTED and value[0] + value[-1] in ("{}", "[]"):
+            inner = load(value)
+            if inner.error is None and isinstance(inner.value, dict | list):
+                return {"json": self._value(inner.value, "", found)}
+        return self._text(value, found)
+
+    def _text(self, text: str, found: list[Found]) -> str:
+        known = self._known.get(text)
+        if known is None:
+            known = masked(self._place(text))
+            if self._size > _REMEMBERED:
+                self._known.clear()
+                self._size = 0
+            self._known[text] = known
+            self._size += len(text)
+        found += known[1]
+        return known[0]
+
+
+def marks(tree: Json) -> Marks:
+    """A form in short."""
+    items: tuple[bytes, ...] = ()
+    if isinstance(tree, dict):
+        history = next((tree[key] for key in HISTORY if isinstance(tree.get(key), list)), [])
+        items = tuple(digest(item) for item in history) if isinstance(history, list) else ()
+    return Marks(
+        digest(tree), items, digest(with_results(tree, _uncounted)), digest(with_results(tree, lambda _: None))
+    )
+
+
+def digest(value: Json) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST).digest()
+
+
+def with_results(tree: Json, change: Callable[[Json], Json]) -> Json:
+    """The form with something else for what tools answered."""
+    if isinstance(tree, list):
+        return [with_results(inner, change) for inner in tree]
+    if not isinstance(tree, dict):
+        return tree
+    answered: tuple[str, ...] = ()
+    if tree.get("type") in _RESULTS or tree.get("role") == "tool":
+        answered = ("content", "output")
+    elif "functionResponse" in tree:
+        answered = ("functionResponse",)
+    return {
+        key: change(inner) if key in answered else with_results(inner, change)
+        for key, inner in tree.items()
+        if key != "is_error" or not answered or change(True) is not None
+    }
+
+
+def _uncounted(value: Json) -> Json:
+    if isinstance(value, str):
+        return _NUMBER.sub("<number>", value)
+    if isinstance(value, list):
+        return [_uncounted(inner) for inner in value]
+    if isinstance(value, dict):
+        return {key: inner if key in _ENDS else _uncounted(inner) for key, inner in value.items()}
+    return "<number>" if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _is_billing(value: Json) -> bool:
+    text = value.get("text") if isinstance(value, dict) else None
+    return isinstance(text, str) and text.startswith(_BILLING)
+
+
+def _ordered(values: list[Json]) -> list[Json]:
+    """With results that stand side by side in the order of their ids: they come in that of their ends."""
+    ordered: list[Json] = []
+    run: list[tuple[str, Json]] = []
+    for value in [*values, None]:
+        kind = value.get("type") if isinstance(value, dict) else None
+        name = _RESULTS.get(kind) if isinstance(kind, str) else None
+        if name is not None and isinstance(value, dict):
+            run.append((str(value.get(name)), value))
+            continue
+        ordered += [one for _, one in sorted(run, key=lambda pair: pair[0])]
+        run.clear()
+        ordered.append(value)
+    return ordered[:-1]

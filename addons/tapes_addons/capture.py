@@ -52,6 +52,8 @@ class Config:
     all_paths: bool = False
     confirm: Callable[[], Awaitable[str]] | None = None
     """--strict: waits until the request is safe; a reason when it is not."""
+    offline: bool = False
+    """Of all that is no model call, only what stays on this machine is let through."""
     network: bool = False
     """Other machines may reach us too, by names of ours that we do not know."""
     whose: Callable[[Mapping[str, str], str], Who] = lambda headers, user: LAUNCH
@@ -85,6 +87,9 @@ class Capture:
     # -- requests
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
+        host, port = flow.request.host, flow.request.port
+        if self._config.offline and not endpoints.is_model_host(host, port, self._config.model_hosts):
+            self._refuse_offline(flow)
         user = user_name(flow.request.headers.get("proxy-authorization", ""))
         if user:
             self._users[flow.client_conn.id] = user
@@ -121,7 +126,10 @@ class Capture:
         url, host, port = request.url, request.host, request.port
         decrypted = route == "base-url" or endpoints.is_model_host(host, port, self._config.model_hosts)
         if not decrypted:
-            self._pass_plain(flow)
+            if self._config.offline:
+                self._refuse_offline(flow)
+            if flow.response is None:
+                self._pass_plain(flow)
             return
         path = request.path.partition("?")[0]
         endpoint = endpoints.classify(request.method, host, path, self._config.model_hosts, self._config.rows)
@@ -142,6 +150,16 @@ class Capture:
         flow.response = http.Response.make(421, f"{text}\n".encode(), {"content-type": "text/plain; charset=utf-8"})
         where = f"{request.host}:{self._config.own_port}"
         self._sink(PassedBy(where, request.method, request.path), flow.metadata[WHO])
+
+    def _refuse_offline(self, flow: http.HTTPFlow) -> None:
+        """Answer what would leave this machine, and list it."""
+        host, port = flow.request.host, flow.request.port
+        if is_loopback(host):
+            return
+        text = f"tapes --playback: {host} is on the network, which this run has none of (--allow-network)\n"
+        flow.response = http.Response.make(502, text.encode(), {"content-type": "text/plain; charset=utf-8"})
+        pipe = _Pipe(host, port, Moment.now(), self._whose(flow.client_conn))
+        self._egress(pipe, "refused", "a playback has no network")
 
     def _is_ours(self, flow: http.HTTPFlow) -> bool:
         if flow.request.port != self._config.own_port:

@@ -142,6 +142,8 @@ class Launcher:
         self.ending = False
         self.finish_by = 0.0
         self.early_signals: list[int] = []
+        if plan.player:
+            os.set_inheritable(plan.player[0], False)
 
     def _bind(self) -> socket.socket:
         # The protocol is named because asyncio sets TCP_NODELAY only on sockets that say TCP: without it Nagle's
@@ -316,7 +318,7 @@ class Launcher:
         settings = {
             "base_urls": self.plan.base_urls,
             "mapped": self.plan.map_host,
-            "strict": self.plan.strict,
+            "strict": self.plan.strict or self.plan.offline,
             "agent": self.agent.pid if self.agent else 0,
         }
         self.tunnel = subprocess.Popen(
@@ -360,6 +362,8 @@ class Launcher:
         done = self.done
         for notice in self.notices:
             say(notice)
+        if self.plan.player:
+            status = self._played(status)
         if done is None:
             say(f"nothing more is known of this run; the capture's log is {self.plan.run_dir}/capture.log")
             return status
@@ -391,6 +395,25 @@ class Launcher:
         elif not self.notices and not self.restarts:
             shutil.rmtree(self.plan.run_dir, ignore_errors=True)
         return status
+
+    def _played(self, status: int) -> int:
+        """Hear what the process that played a recording has to say. An agent that ended well although a call of its
+        had no recorded answer has not repeated its run: that is a failure."""
+        number, pid = self.plan.player
+        told: dict[str, Any] = {}
+        with socket.socket(fileno=number) as line, contextlib.suppress(OSError, ValueError):
+            line.shutdown(socket.SHUT_WR)
+            line.settimeout(FINISH_S)
+            with line.makefile("rb") as lines:
+                told = json.loads(lines.readline())
+        with contextlib.suppress(*OVERDUE):
+            Child(pid).wait(2)
+        if not told:
+            say("the process that played the recording was lost; what it could not answer is not known")
+            return status or 1
+        for text in told["said"]:
+            say(text)
+        return status or (1 if told["refused"] else 0)
 
 
 def main() -> int:

@@ -53,6 +53,12 @@ class Plan:
     """As `session.open` tells it: by whom commands are witnessed, and how they are joined."""
     person: str = ""
     """Who types, where the agent is a shell of a person's."""
+    playback: str = ""
+    """The session whose recording answers all model calls of this run, in hex."""
+    player: list[int] = field(default_factory=list)
+    """Where one does: a descriptor of our line to the process that plays it, and its process id."""
+    offline: bool = False
+    """Other hosts than model hosts and this machine are refused."""
     port: int = 0
     ca: str = ""
     upstream_ca: str = ""

@@ -84,6 +84,7 @@ def configure(
         base_urls={prefix: Target.parse(url, "a base URL") for prefix, url in plan.base_urls.items()},
         proxy=proxy,
         all_paths=plan.all_paths,
+        offline=plan.offline,
         confirm=confirm if plan.strict else None,
         network=network,
     )

@@ -156,6 +156,7 @@ class Run:
                 git_head=git_head(plan.cwd, place),
                 environ=environ,
                 surroundings={**place, "witness": dict(plan.witness)},
+                playback=Digest.parse(plan.playback) if plan.playback else None,
                 started=Moment(plan.started_ns, plan.started_mono_ns),
             )
             self.session, summary = open_session(self.archive, facts, redactor)

@@ -70,7 +70,7 @@ def host_of(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class HostMap:
-    """`HOST=URL` pairs; HOST may carry a port."""
+    """`HOST=URL` pairs; HOST may carry a port, and `*` is every model host that is not named."""
 
     targets: Mapping[str, Target]
 
@@ -92,9 +92,9 @@ class HostMap:
         return HostMap(targets)
 
     def find(self, host: str, port: int) -> Target | None:
-        """The target for a host, by host:port first."""
+        """The target for a model host, by host:port first."""
         name = host.lower().rstrip(".")
-        return self.targets.get(f"{name}:{port}") or self.targets.get(name)
+        return self.targets.get(f"{name}:{port}") or self.targets.get(name) or self.targets.get("*")
 
 
 @dataclass(frozen=True, slots=True)

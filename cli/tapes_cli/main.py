@@ -40,6 +40,7 @@ VERBS = {
     "note": "Add a note to a session, or a snapshot of the surroundings",
     "cat": "Print a record, a body, or a file as it was",
     "replay": "Play a recorded screen, or print it as it was",
+    "playback": "Serve a session as a model API: the run, offline",
     "checkout": "Take a moment of a session out, as files",
     "export": "Write a session as a cast, Markdown, JSON, HAR or script",
     "verify": "Re-derive every hash and link",

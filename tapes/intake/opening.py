@@ -44,6 +44,8 @@ class Facts:
     """What the machine and the project are like: further keys of the record, as tapes_addons.snapshot gives them."""
     continues: Digest | None = None
     """The earlier session of the same id."""
+    playback: Digest | None = None
+    """The session whose recording answers this one's model calls."""
     started: Moment = field(default_factory=Moment.now)
 
 
@@ -81,6 +83,8 @@ def opening(facts: Facts, redactor: Redactor) -> Draft:
             body[key] = clean(value.encode("utf-8", "backslashreplace"), key).decode("utf-8", "backslashreplace")
     if facts.continues:
         body["continues"] = facts.continues
+    if facts.playback:
+        body["playback"] = facts.playback
     if facts.name:
         body["name"] = facts.name
     if facts.git_head:

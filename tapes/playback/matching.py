@@ -101,7 +101,8 @@ class Tape:
         return [one for n, one in enumerate(self.recorded) if n not in self.given and one.cls == "model"]
 
     def ask(self, kind: Kind, method: str, url: str, body: bytes, cls: str = "model") -> Given | Refused:
-        """The answer to a request. Its body is decoded, and redacted as those of a recording are.
+        """The answer to a request. Its body is decoded, and redacted as those of a recording are; `cls` is what one is
+        that the recording has nothing like.
 
         Raises Withheld, Damaged and NotFound where a recorded body can not be read.
         """
@@ -109,6 +110,7 @@ class Tape:
         group = self._groups.get(wanted)
         if group is None:
             return Refused(cls, "the recording has no call of this kind")
+        cls = self.recorded[group.members[0]].cls  # by a table of its own, perhaps
         same = self._by_hash.get((wanted, blob_digest(body) if body else None), [])
         free = self._free(same)
         if free is not None:

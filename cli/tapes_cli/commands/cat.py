@@ -178,7 +178,7 @@ def as_object(digest: Digest, record: Record) -> dict[str, Any]:
     }
 
 
-DIGEST_KEYS = frozenset({"node", "hash", "data", "wire_hash", "input_hash", "tombs", "bodies"})
+DIGEST_KEYS = frozenset({"node", "hash", "data", "wire_hash", "input_hash", "tombs", "bodies", "continues", "playback"})
 
 
 def plain(value: Any, key: str = "") -> Any:

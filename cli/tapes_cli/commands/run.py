@@ -35,11 +35,12 @@ from tapes_cli.home import home
 from tapes_cli.launching import check_archive, narrowed_no_proxy, read, user_model_hosts, working_directory
 from tapes_cli.main import report
 from tapes_cli.options import How, put_into, recording
+from tapes_cli.replaying import Replay, played, replaying
 from tapes_cli.witnessing import Watch, watching, witnessed
 
 
-class Options(How, Watch):
-    """Both kinds of options."""
+class Options(How, Watch, Replay):
+    """All kinds of options."""
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
@@ -53,6 +54,7 @@ class Options(How, Watch):
 )
 @recording
 @watching
+@replaying
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen on this port; 0 takes a free one.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARGS]...")
 @click.pass_obj
@@ -75,9 +77,12 @@ def command(
     """
     try:
         mapped = HostMap.parse(how["map_host"])
-        plan = prepare(list(argv), route, name, [*how["model_host"], *mapped.targets], how)
+        again = played(how, mapped)
+        further = [*how["model_host"], *(host for host in mapped.targets if host != "*"), *again.hosts]
+        plan = prepare(list(argv), route, name, further, how)
         put_into(plan, how)
         plan.port = port
+        again.put_into(plan)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         hint = f"tapes keeps its files in {home()}; set TAPES_HOME to a directory that can be written"

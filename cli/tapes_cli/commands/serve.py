@@ -66,7 +66,9 @@ def command(
         plan.base_urls = {**UPSTREAMS, **upstreams(upstream)}
         config = load_config(base)
         mapped = HostMap.parse(how["map_host"])
-        plan.model_hosts = model_hosts([*how["model_host"], *mapped.targets, *config.model_hosts])
+        plan.model_hosts = model_hosts(
+            [*how["model_host"], *(host for host in mapped.targets if host != "*"), *config.model_hosts]
+        )
         plan.rows = [asdict(row) for row in config.rows]
         plan.ca = str(ensure_ca(base))
         listener = bind(host, port, base)

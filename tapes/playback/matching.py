@@ -47,6 +47,8 @@ class Refused:
     reason: str
     nearest: Recorded | None = None
     difference: Difference | None = None
+    behind: bool = False
+    """All model calls of the recording had been given: this one goes on where the recording ends."""
 
 
 @dataclass(slots=True)
@@ -203,10 +205,10 @@ class Tape:
         n = self._near(group, own)[0]
         nearest = self.recorded[n]
         parts = difference(self._reader.form(nearest.request()).tree, form.tree)
-        hint = ""
+        hint = "" if self.left else ", which is over: all its model calls have been given"
         if not self._lenient and self._free(group.by_calls.get(own.calls, [])) is not None:
-            hint = "; only what tools answered differs"
-        return Refused(cls, f"it is not in the recording{hint}", nearest, parts)
+            hint = "; only what tools gave back differs (--lenient takes that)"
+        return Refused(cls, f"it is not in the recording{hint}", nearest, parts, behind=not self.left)
 
 
 def _texts(tree: Json) -> Iterable[str]:

@@ -126,7 +126,7 @@ def test_a_miss_names_the_nearest_request_and_the_first_difference() -> None:
     assert found.difference is not None
     assert found.difference.where == "messages[1].content[0].content[0].text"
     assert "hello" in found.difference.recorded and "hullo" in found.difference.asked
-    assert "only what tools answered" in found.reason
+    assert "only what tools gave back" in found.reason
     assert len(played.left) == 2, "a miss takes nothing away"
 
 
@@ -193,3 +193,12 @@ def test_codex_names_its_first_agent_as_root_names_its_home() -> None:
         Places({"home": "/root"}, {"home": "/home/me"}),
     )
     assert answered(ask(played, body(user("home /home/me/.codex")))) == b'"/root/task" "/home/me/.codex"'
+
+
+def test_what_comes_when_all_was_played_is_told_apart() -> None:
+    played = tape([(body(user("Go.")), b"a")])
+    before = ask(played, body(user("More.")))
+    assert isinstance(before, Refused) and not before.behind
+    ask(played, body(user("Go.")))
+    after = ask(played, body(user("More.")))
+    assert isinstance(after, Refused) and after.behind

@@ -68,7 +68,7 @@ class Player:
                 self.counts.overlooked.append(f"{name(found.recorded)} differs {found.difference}")
         elif found.cls in ("model", "count_tokens"):
             told = why(found, what)
-            self.counts.refused.append(told)
+            (self.counts.behind if found.behind else self.counts.refused).append(told)
             self._say(told)
         else:
             self.counts.absent[what] = self.counts.absent.get(what, 0) + 1

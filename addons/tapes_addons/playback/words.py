@@ -20,6 +20,9 @@ class Counts:
     """Answers that were given although what tools gave back differs: where."""
     refused: list[str] = field(default_factory=list)
     """Model calls and token counts without an answer: what was said of each."""
+    behind: list[str] = field(default_factory=list)
+    """The same, when all of the recording had been played. That is no failure of its own: an agent may have ended
+    while a subagent of its was still at work, and that one get further today."""
     absent: dict[str, int] = field(default_factory=dict)
     """Other calls that the recording has not, as METHOD path."""
 
@@ -55,6 +58,10 @@ def summary(counts: Counts, tape: Tape, session: str) -> list[str]:
         n = len(counts.refused)
         requests = "1 request had" if n == 1 else f"{n} requests had"
         lines.append(f"{requests} NO recorded answer; the first: {counts.refused[0]}")
+    if counts.behind:
+        n = len(counts.behind)
+        requests = "1 request" if n == 1 else f"{n} requests"
+        lines.append(f"{requests} went on where the recording ends, and had no answer; the first: {counts.behind[0]}")
     if counts.absent:
         paths = some([f"{what} ({n})" for what, n in counts.absent.items()])
         lines.append(f"other calls that are not in the recording: {paths}")
@@ -70,6 +77,7 @@ def report(counts: Counts, tape: Tape, session: str) -> dict[str, object]:
         "matched": counts.how,
         "overlooked": counts.overlooked,
         "refused": counts.refused,
+        "behind": counts.behind,
         "absent": counts.absent,
     }
 

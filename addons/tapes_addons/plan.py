@@ -73,6 +73,8 @@ class Plan:
     """Give the agent a terminal of its own where there is one, and record it."""
     marks: str = ""
     """Where the agent is a person's shell with our prompt (terminal/prompt.py): the nonce in its marks."""
+    branch_of: list[str | int] = field(default_factory=list)
+    """The session that this one branches off, the record of the step there, and which item of that; hashes in hex."""
     started_ns: int = 0
     started_mono_ns: int = 0
     session: str = ""

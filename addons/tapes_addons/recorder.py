@@ -124,6 +124,13 @@ def write_log(plan: Plan) -> None:
     os.close(log)
 
 
+def _branch(plan: Plan) -> tuple[Digest, Digest, int] | None:
+    if not plan.branch_of:
+        return None
+    session, record, item = plan.branch_of
+    return Digest.parse(str(session)), Digest.parse(str(record)), int(item)
+
+
 class Run:
     """One recorded run: archive, session, writer."""
 
@@ -150,6 +157,7 @@ class Run:
                 argv=[os.fsencode(word) for word in plan.argv],
                 cwd=os.fsencode(plan.cwd),
                 name=plan.name,
+                branch_of=_branch(plan),
                 route=plan.route,
                 host=socket.gethostname(),
                 user=getpass.getuser(),

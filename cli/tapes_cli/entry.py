@@ -10,13 +10,20 @@ def main() -> None:
     """The console script."""
     fill_standard_streams()
     warm = None
-    if sys.argv[1:2] == ["run"] and not {"-h", "--help"} & set(sys.argv[2:4]):
+    # A branch changes directory and environment first, and a person is asked.
+    branches = any(word.partition("=")[0] == "--from" for word in before_command(sys.argv))
+    if sys.argv[1:2] == ["run"] and not branches and not {"-h", "--help"} & set(sys.argv[2:4]):
         from tapes_addons.warm import start
 
         warm = start()
     from tapes_cli.main import run
 
     run(warm)
+
+
+def before_command(words: list[str]) -> list[str]:
+    """Our own words of a command line."""
+    return words[: words.index("--")] if "--" in words else words
 
 
 def fill_standard_streams() -> None:

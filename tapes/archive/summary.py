@@ -32,6 +32,10 @@ class Summary:
     agent_session: str = ""
     continues: str = ""
     """Hex."""
+    branch_of: str = ""
+    """Hex: the session it branches off."""
+    branch_at: str = ""
+    """Hex: the record of the step there."""
     command: str = ""
     cwd: str = ""
     started_ns: int = 0
@@ -114,8 +118,9 @@ class Summary:
 
 
 _NAMES = tuple(f.name for f in fields(Summary))
-_EARLY = frozenset(_NAMES) - {"commands", "commands_failed", "commands_lost", "hosts"}
-"""Those of the first rows: who wrote a row without the others wrote no commands either, and did not tell hosts."""
+_LATER = {"commands", "commands_failed", "commands_lost", "hosts", "branch_of", "branch_at"}
+_EARLY = frozenset(_NAMES) - _LATER
+"""Those of the first rows: who wrote a row without the others wrote no commands and branches, and told no hosts."""
 
 
 def _opened(row: Summary, body: Mapping[str, Any]) -> None:
@@ -124,6 +129,8 @@ def _opened(row: Summary, body: Mapping[str, Any]) -> None:
     row.label = body.get("label", "")
     row.agent_session = body.get("agent_session", "")
     row.continues = bytes(body.get("continues", b"")).hex()
+    branch = body.get("branch_of") or {}
+    row.branch_of, row.branch_at = (bytes(branch.get(key, b"")).hex() for key in ("session", "record"))
     row.command = b" ".join(body["argv"]).decode("utf-8", "replace")
     row.cwd = body["cwd"].decode("utf-8", "replace")
     row.redactions += len(body.get("redactions", ()))

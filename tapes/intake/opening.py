@@ -46,6 +46,8 @@ class Facts:
     """The earlier session of the same id."""
     playback: Digest | None = None
     """The session whose recording answers this one's model calls."""
+    branch_of: tuple[Digest, Digest, int] | None = None
+    """The session that this one branches off, and the step there: its record's hash, and which item of it."""
     started: Moment = field(default_factory=Moment.now)
 
 
@@ -85,6 +87,9 @@ def opening(facts: Facts, redactor: Redactor) -> Draft:
         body["continues"] = facts.continues
     if facts.playback:
         body["playback"] = facts.playback
+    if facts.branch_of:
+        session, record, item = facts.branch_of
+        body["branch_of"] = {"session": session, "record": record, "item": item}
     if facts.name:
         body["name"] = facts.name
     if facts.git_head:

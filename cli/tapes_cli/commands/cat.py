@@ -178,7 +178,9 @@ def as_object(digest: Digest, record: Record) -> dict[str, Any]:
     }
 
 
-DIGEST_KEYS = frozenset({"node", "hash", "data", "wire_hash", "input_hash", "tombs", "bodies", "continues", "playback"})
+DIGEST_KEYS = frozenset(
+    {"node", "hash", "data", "wire_hash", "input_hash", "tombs", "bodies", "continues", "playback", "session", "record"}
+)
 
 
 def plain(value: Any, key: str = "") -> Any:

@@ -11,14 +11,19 @@ from tapes.archive.summary import Summary
 from tapes.session.rows import Row, rows
 from tapes_cli import output
 from tapes_cli.home import open_archive
+from tapes_cli.lineage import Lineage
 
 
 @click.command("log")
 @click.option("--json", "as_json", is_flag=True, help="One object a line; fields in docs/cli.md.")
 @click.option("-n", "--limit", type=click.IntRange(1), help="Only the newest N sessions.")
-def command(as_json: bool, limit: int | None) -> None:
+@click.option("--tree", is_flag=True, help="Each session below the one that it branches off or continues.")
+def command(as_json: bool, limit: int | None, tree: bool) -> None:
     """List the recorded sessions, newest first."""
     with open_archive() as archive:
+        if tree:
+            show_tree(Lineage(list(rows(archive))), as_json, limit)
+            return
         found: list[Row] = []
         for row in rows(archive):
             if as_json:
@@ -35,6 +40,22 @@ def command(as_json: bool, limit: int | None) -> None:
         covered = f"{coverage(whole)} · {witnessed} commands witnessed"
         foot = ["", *output.wrapped(covered, output.width())] if whole else []
         output.page([*output.table([cells(row) for row in found], head, stretch=3), *foot])
+
+
+def show_tree(lineage: Lineage, as_json: bool, limit: int | None) -> None:
+    """`limit` counts the sessions that none of these lead to."""
+    lines = list(lineage.lines(limit))
+    if as_json:
+        for line in lines:
+            output.show_json({**as_object(line.row), "depth": line.depth})
+        return
+    head = ("session", "name", "from", "agent", "started", "exchanges", "outcome")
+    told = [(line, cells(line.row)) for line in lines]
+    output.page(
+        output.table(
+            [(f"{line.drawn}{c[0]}", c[1], line.origin or "-", c[2], c[4], c[6], c[9]) for line, c in told], head, 5
+        )
+    )
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -90,6 +111,7 @@ def as_object(row: Row) -> dict[str, Any]:
         "agent_version": s.agent_version or None,
         "agent_session": s.agent_session or None,
         "continues": s.continues or None,
+        "branch_of": {"session": s.branch_of, "record": s.branch_at} if s.branch_of else None,
         "model": main_model(s) or None,
         "models": s.models,
         "command": s.command,

@@ -88,7 +88,7 @@ class Judged:
 def gc(dry_run: bool, yes: bool) -> None:
     """Forget the sessions that are older than the retention; finish what an earlier forgetting may have left.
 
-    Only whole and closed sessions go. Pinned ones stay, and those that a session which stays continues.
+    Only whole and closed sessions go. Pinned ones stay, and those that one which stays continues or branches off.
     """
     keeping = Keeping.load(home())
     if dry_run:
@@ -161,11 +161,12 @@ def _continued(archive: Archive, found: list[Judged]) -> Iterator[tuple[Digest, 
     by: dict[Digest, set[Digest]] = {}
     for each in found:
         try:
-            before = archive.session_record(each.session, 0)[1].body.get("continues")
+            opened = archive.session_record(each.session, 0)[1].body
         except Damaged:
             continue  # it stays, but what it continued nobody can say
-        if before is not None:
-            by.setdefault(Digest(before), set()).add(each.session)
+        for before in (opened.get("continues"), (opened.get("branch_of") or {}).get("session")):
+            if before is not None:
+                by.setdefault(Digest(before), set()).add(each.session)
     yield from by.items()
 
 

@@ -21,6 +21,7 @@ from tapes.errors import ArchiveError, TapesError, UsageError
 from tapes.wire import agents
 from tapes.wire.agents.base import Launch, Route, Trust
 from tapes.wire.agents.words import program_at
+from tapes_addons.harmless import harmless
 from tapes_addons.plan import OWN_URL, Plan
 from tapes_addons.routes import HostMap, Target, UpstreamProxy
 from tapes_addons.terminal.prompt import Prompt, install
@@ -56,6 +57,8 @@ class Options(How, Watch, Replay):
 @watching
 @replaying
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Listen on this port; 0 takes a free one.")
+@click.option("--from", "origin", metavar="REF[:STEP]", default="", help="Go on from a step of a recorded session.")
+@click.option("--yes", is_flag=True, help="With --from: do not ask.")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD [ARGS]...")
 @click.pass_obj
 def command(
@@ -63,6 +66,8 @@ def command(
     name: str,
     route: Route,
     port: int,
+    origin: str,
+    yes: bool,
     argv: tuple[str, ...],
     **how: Unpack[Options],
 ) -> int:
@@ -74,14 +79,19 @@ def command(
     \b
     tapes run -- claude
     tapes run --name fix-login -- claude -p "fix the login test"
+    tapes run --from fix-login:12 -- claude
     """
     try:
+        words, parent = list(argv), None
+        if origin:
+            words, name, parent = branched(origin, words, name, yes)
         mapped = HostMap.parse(how["map_host"])
         again = played(how, mapped)
         further = [*how["model_host"], *(host for host in mapped.targets if host != "*"), *again.hosts]
-        plan = prepare(list(argv), route, name, further, how)
+        plan = prepare(words, route, name, further, how)
         put_into(plan, how)
         plan.port = port
+        plan.branch_of = list(parent or ())
         again.put_into(plan)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
@@ -93,6 +103,22 @@ def command(
         return Exit.COULD_NOT_CAPTURE
     become_launcher(plan, warm)
     raise AssertionError("unreachable: exec does not return")
+
+
+def branched(origin: str, argv: list[str], name: str, yes: bool) -> tuple[list[str], str, tuple[str, str, int]]:
+    """The command line, name and parent of a run that branches off; this process is where and as it is to run."""
+    from tapes_cli.branching import branch  # and all that reads, which other runs need not wait for
+
+    if name:
+        check_archive(home(), name)
+    it = branch(origin, argv, name, yes=yes, environ=os.environ)
+    for note in it.notes:
+        click.echo(harmless(f"tapes: {note}"), err=True)
+    if it.cwd:
+        os.chdir(it.cwd)
+        os.environ["PWD"] = it.cwd
+    os.environ.update(it.environment)
+    return it.argv, it.name, it.parent
 
 
 def prepare(argv: list[str], route: Route, name: str, further_hosts: list[str], watch: Watch) -> Plan:

@@ -1,0 +1,97 @@
+"""Which point of a session a person means by REF:STEP, and what the places and settings of that point are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tapes.archive.base import Archive
+from tapes.archive.refs import resolve
+from tapes.record.digest import Digest
+from tapes.session.transcript import Moment, moment
+from tapes.session.view import Step, View, view
+
+_OF_THE_PROCESS = frozenset(
+    [
+        *("HOME", "USER", "LOGNAME", "SHELL", "TERM", "PWD", "TMUX", "SSH_CONNECTION", "CI", "GITHUB_ACTIONS"),
+        *("container", "CLAUDECODE", "AI_AGENT", "TRACEPARENT", "DIRENV_DIR"),
+    ]
+)
+_OF_THE_AGENT = ("CLAUDE_CODE_", "CODEX_", "GEMINI_CLI", "OPENCODE", "TAPES_")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point in a session."""
+
+    session: Digest
+    found: View
+    at: Moment
+    step: Step | None
+    """The last that is over at it; None where nothing was."""
+
+    @property
+    def hash(self) -> tuple[str, str, int]:
+        """As `session.open` of a branch names it: session, record and item."""
+        record, item = (self.step.hash, self.step.item) if self.step else (self.session, 0)
+        return self.session.hex(), record.hex(), item
+
+    @property
+    def name(self) -> str:
+        """What people call the session."""
+        return str(self.found.records[0][1].body.get("name") or self.session.short()[:8])
+
+    @property
+    def title(self) -> str:
+        return f"{self.name}:{self.at.number}"
+
+    @property
+    def agent(self) -> str:
+        return str(self.found.records[0][1].body.get("agent", ""))
+
+    @property
+    def folder(self) -> str:
+        """Where the session was started; empty where that is not known."""
+        return os.fsdecode(self.found.records[0][1].body.get("cwd", b""))
+
+    @property
+    def last_folder(self) -> str:
+        """Where the last command before the point ran, or was still running."""
+        over = {step.hash for step in self.at.steps if step.type == "command"}
+        ran = [command.cwd for command in self.found.commands if command.ran and command.ran.start in over]
+        return next((cwd for cwd in reversed(ran) if cwd), self.folder)
+
+
+def point(archive: Archive, ref: str, thread: str = "") -> Point:
+    """The point that a REF means: `REF:12` the end of step 12, a record's hash the end of what was read from it, else
+    the end of the session. Raises what `resolve` and `moment` do."""
+    meant = resolve(archive, ref)
+    found = view(archive, meant.session)
+    steps = list(found.steps)
+    number = meant.step
+    if number is None and meant.record is not None:
+        number = next((step.number for step in reversed(steps) if step.hash == meant.record), None)
+    at = moment(found, steps, number, thread)
+    return Point(meant.session, found, at, at.steps[-1] if at.steps else None)
+
+
+def settings(at: Point) -> tuple[dict[str, str], list[str]]:
+    """The variables with which a shell goes into the point again: those whose values are recorded and that tell of the
+    project, not of the process or its terminal. And the names of those whose values were redacted."""
+    kept: dict[str, str] = {}
+    hidden: list[str] = []
+    for name, value in at.found.records[0][1].body.get("environment", ()):
+        variable, text = os.fsdecode(name), os.fsdecode(value)
+        if variable in _OF_THE_PROCESS or variable.startswith(_OF_THE_AGENT):
+            continue
+        if "[REDACTED:" in text:
+            hidden.append(variable)
+        else:
+            kept[variable] = text
+    return kept, hidden
+
+
+def differing(kept: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Of these variables those that have other values now."""
+    return {name: value for name, value in kept.items() if environ.get(name) != value}

@@ -7,15 +7,19 @@ Claude Code leaves such calls out, Codex answers them with `aborted`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tapes.archive.base import Archive
 from tapes.errors import NotFound, UsageError
+from tapes.session.exchanges import FAILED, Exchange
+from tapes.session.rows import header_map
 from tapes.session.transcript import Conversation, Moment, Said, history
 from tapes.session.view import View
+from tapes.wire import agents
 from tapes.wire.dialects.writing import items_of
+from tapes.wire.purposes import SIDE
 from tapes.wire.turns import MODEL_ROLES, Json, Media, ToolCall, ToolResult
 
 MARKER = re.compile(r"\[REDACTED:[^\]]{1,60}\]")
@@ -48,11 +52,20 @@ class Carried:
 def carried(archive: Archive, found: View, at: Moment) -> Carried:
     """The conversation at a point. NotFound where nothing had been said; UsageError where it can not be carried;
     Withheld and Damaged where it can not be read."""
-    said = history(archive, found, at)
-    if at.exchange is None or not said.messages:
-        raise NotFound(
-            "nothing had been said to a model at this step", hint="give a later one: `tapes show` lists them"
+    if at.exchange is None:
+        raise NotFound("nothing had been said to a model at this step", hint="tapes show lists later ones")
+    place = found.places.get(at.exchange.hash)
+    if place is not None and place.purpose in (*SIDE, "probe"):
+        raise UsageError(
+            f"this step is of a side call ({place.purpose}), which nobody goes on with",
+            hint="give a step of the conversation: `tapes show` lists them",
         )
+    compacting = place is not None and place.purpose == "compaction"
+    if compacting:
+        at, said = _uncompacted(archive, found, replace(at, answered=False))
+    else:
+        said = history(archive, found, at)
+    assert at.exchange is not None
     lost = [doubt for doubt in said.doubts if "is not here" in doubt]
     if lost:
         raise UsageError(f"the conversation can not be carried: it {lost[0]}")
@@ -61,11 +74,13 @@ def carried(archive: Archive, found: View, at: Moment) -> Carried:
     items = tuple(_items(archive, found, at, said))
     git = opened.get("git") or {}
     notes = [doubt for doubt in said.doubts if doubt not in lost]
+    if compacting:
+        notes.append("the conversation is compacted at this step: it goes on from what was before that, uncompacted")
     hidden = sum(len(MARKER.findall(text)) for item in items for text in _texts(item))
     if hidden:
         notes.append(f"{hidden} places in it were redacted: the model reads the markers that stand there")
     return Carried(
-        agent=str(opened.get("agent", "")),
+        agent=_speaker(found, at.exchange, str(opened.get("agent", ""))),
         version=at.exchange.identity.version,
         cwd=bytes(opened.get("cwd", b"")).decode("utf-8", "surrogateescape"),
         git={key: str(git[key]) for key in ("head", "branch") if key in git},
@@ -80,6 +95,17 @@ def carried(archive: Archive, found: View, at: Moment) -> Carried:
     )
 
 
+def _speaker(found: View, exchange: Exchange, launched: str) -> str:
+    """Whose call it is: an agent may run within what was launched."""
+    calls = found.calls.exchanges
+    said = next(
+        (e for e in (exchange, *(calls[p] for p in exchange.opened.parents if p in calls)) if e.body["headers"]),
+        exchange,
+    )
+    speaking = agents.speaking(header_map(said.body["headers"])).name
+    return launched if speaking == "generic" else speaking
+
+
 def _items(archive: Archive, found: View, at: Moment, said: Conversation) -> list[Json]:
     """The entries of the history. The last answer as the agent itself repeated it, where it did: some fill in what
     the model has left out."""
@@ -90,6 +116,33 @@ def _items(archive: Archive, found: View, at: Moment, said: Conversation) -> lis
     last = said.messages[-1]
     repeated = _repeated(archive, found, at, said, last) if last.source == "answer" else None
     return items if repeated is None else [*items[: len(items) - len(last.raw)], *repeated]
+
+
+def _uncompacted(archive: Archive, found: View, at: Moment) -> tuple[Moment, Conversation]:
+    """What had been said when the agent asked for a summary: what it asked it of, but for the asking; or, where it
+    left the last answer out of that, all up to that answer."""
+    asked = history(archive, found, replace(at, answered=False))
+    asked = replace(asked, messages=tuple(_without_asking(asked.messages)))
+    order = found.threads[at.thread].exchanges
+    assert at.exchange is not None
+    for digest in reversed(order[: order.index(at.exchange.hash)]):
+        call, place = found.calls.exchanges[digest], found.places[digest]
+        if place.purpose == "main" and call.response is not None and call.outcome not in FAILED:
+            before = replace(at, exchange=call, answered=True)
+            said = history(archive, found, before)
+            return (before, said) if len(said.messages) > len(asked.messages) else (at, asked)
+    return at, asked
+
+
+def _without_asking(messages: Sequence[Said]) -> Iterator[Said]:
+    """All but what asks for a summary; it may stand behind results of tools in one message with them."""
+    yield from messages[:-1]
+    last = messages[-1]
+    for item in last.raw:
+        content = item.get("content") if isinstance(item, dict) else None
+        if isinstance(item, dict) and isinstance(content, list) and len(content) > 1:
+            blocks = last.message.blocks[:-1]
+            yield replace(last, message=replace(last.message, blocks=blocks), raw=({**item, "content": content[:-1]},))
 
 
 def _repeated(archive: Archive, found: View, at: Moment, said: Conversation, last: Said) -> list[Json] | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Literal
 
 from tapes.archive.base import Archive
@@ -166,7 +167,6 @@ def _request(archive: Archive, found: View, exchange: Exchange) -> Conversation:
     """What a request says; where it goes on from an earlier response, with all before it."""
     chain: list[tuple[Exchange, bytes, RequestReading]] = []
     doubts: list[str] = []
-    by_answer = {answer.id: e for e in _calls(found) if (answer := found.calls.answer(e)).id and e is not exchange}
     seen: set[Digest] = set()
     now: Exchange | None = exchange
     while now is not None and now.hash not in seen:
@@ -175,7 +175,7 @@ def _request(archive: Archive, found: View, exchange: Exchange) -> Conversation:
         reading = now.dialect.read_request(body)
         chain.append((now, body, reading))
         before = reading.params.get("previous_response_id")
-        now = by_answer.get(before) if isinstance(before, str) else None
+        now = _answered_before(found, now, before) if isinstance(before, str) else None
         if isinstance(before, str) and now is None:
             doubts.append(
                 f"goes on from the response {before}, which is not in this session: what was before is not here"
@@ -241,8 +241,14 @@ def _with_ids(message: Message, ids: Sequence[str]) -> Message:
     return replace(message, blocks=tuple(blocks))
 
 
-def _calls(found: View) -> Iterator[Exchange]:
-    return (e for e in found.calls.exchanges.values() if e.body["class"] == "model" and e.end is not None)
+def _answered_before(found: View, exchange: Exchange, response: str) -> Exchange | None:
+    """The last call before `exchange` whose answer has this id: nobody warrants that ids come once."""
+    earlier = list(takewhile(lambda call: call is not exchange, found.calls.exchanges.values()))
+    return next((e for e in reversed(earlier) if _is_call(e) and found.calls.answer(e).id == response), None)
+
+
+def _is_call(exchange: Exchange) -> bool:
+    return exchange.body["class"] == "model" and exchange.end is not None
 
 
 # -- the request behind an answer

@@ -108,7 +108,7 @@ class Git:
             return None
         try:
             done = subprocess.run(
-                [*_GIT, *words],
+                [*_GIT, "--literal-pathspecs", *words],
                 cwd=self.folder,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
@@ -134,7 +134,8 @@ class Git:
                 bufsize=0,
             )
         assert asking.stdin is not None and asking.stdout is not None
-        asking.stdin.write(b"".join(path + b"\0" for path in paths))
+        # A colon in front would be read as magic, and check-ignore has no literal paths.
+        asking.stdin.write(b"".join(b"./" + path + b"\0" for path in paths))
         until = time.monotonic() + ANSWER_S
         told = b""
         while told.count(b"\0") < 4 * len(paths):
@@ -146,7 +147,7 @@ class Git:
         fields = told.split(b"\0")
         # Source, line, pattern, path. A pattern that takes the path back is reported too.
         rows = zip(fields[2::4], fields[3::4], strict=False)
-        return {path for pattern, path in rows if pattern and not pattern.startswith(b"!")}
+        return {path[2:] for pattern, path in rows if pattern and not pattern.startswith(b"!")}
 
 
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.untrackedCache=keep")
@@ -155,7 +156,7 @@ _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.untrackedCache=keep")
 def _environment() -> dict[str, str]:
     """The user's, but for what would lead git to another repository, index or trace file."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith("GIT_CONFIG")}
-    return kept | {"GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1", "LC_ALL": "C"}
+    return kept | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
 
 def _by_bytes(paths: Iterable[bytes], most: int) -> Iterable[list[bytes]]:

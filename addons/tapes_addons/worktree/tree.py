@@ -181,9 +181,6 @@ class Tree:
             told = git.ignored_now()
             ignored |= {place + b"/" + path if place else path for path in told or ()}
         self._ignored = ignored
-        for path in [path for path, known in self.known.items() if known.entry.why == "ignored"]:
-            if path not in ignored:
-                self._forget(path)  # found anew, as what it is
         for path in ignored:
             known = self.known.get(path)
             if known is not None and known.entry.why != "ignored":
@@ -191,6 +188,9 @@ class Tree:
                     look.found[below] = Found(None, "ignored")
                 self._leave(path)
                 look.found[path] = Found(known.stat, "ignored")
+        for path in [path for path, known in self.known.items() if known.entry.why == "ignored"]:
+            if path not in ignored and path not in look.found:
+                self._forget(path)  # found anew, as what it is
 
     def _newly_tracked(self) -> set[bytes]:
         """Ignored paths of ours that git tracks now, because somebody added them by force."""

@@ -2,12 +2,16 @@
 
 import os
 import shutil
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from worktree import Bench, on_disk
+from tapes.archive.verify import verify
+from tapes.record.kinds import body_refs
+from worktree import Bench, Tree, on_disk
 
 STEPS = [
     ("a new file", "echo one > new.txt"),
@@ -79,3 +83,231 @@ def test_at_every_step_the_snapshots_give_what_was_on_the_disk(project: Path, be
     assert [causes[n] for n in range(len(trees))] == ["start", *["command"] * len(STEPS), "end"]
     renamed = [row for record in bench.records() for row in bench.rows(record) if row.facts.get("from") == b"new.txt"]
     assert [row.path for row in renamed] == [b"renamed.txt"]
+
+
+def sh(folder: Path, script: str) -> None:
+    subprocess.run(["bash", "-c", script], cwd=folder, check=True, capture_output=True)
+
+
+def whys(tree: Tree) -> dict[bytes, bytes]:
+    return {path: held for path, (_, _, held) in tree.items() if held.startswith(b"?")}
+
+
+def test_a_shell_that_does_not_wait_is_named_by_the_next_snapshot_and_the_last_one_is_true(
+    project: Path, bench: Bench
+) -> None:
+    with bench.taking(project) as taker:
+        for number in range(20):
+            sh(project, f"echo {number} > n{number}; sed -i s/b/c/ src/b.py")
+            taker.tell(command=number.to_bytes(16).hex())
+        done = taker.end()
+    told = [
+        command for record in bench.records() if not record.body["part"] for command in record.body.get("commands", ())
+    ]
+    assert told == [number.to_bytes(16) for number in range(20)]
+    assert bench.trees(project)[-1] == on_disk(project)
+    assert done["snapshots"] <= 22
+
+
+def test_what_git_ignores_is_listed_and_what_it_tracks_is_stored(project: Path, bench: Bench) -> None:
+    (project / ".gitignore").write_text("build/\n*.log\n!kept.log\n")
+    sh(
+        project,
+        "mkdir build; echo b > build/out; for n in a kept forced; do echo $n > $n.log; done; git add -f forced.log",
+    )
+    with bench.taking(project) as taker:
+        sh(
+            project,
+            "mkdir -p sub/build; echo x > sub/build/x; echo y > sub/y.log; echo z > sub/z; echo more >> build/out",
+        )
+        taker.command(b"1" * 16)
+        sh(project, "echo 'sub/' > .gitignore")
+        taker.command(b"2" * 16)
+        sh(project, "git add -f sub/z; git checkout -q .gitignore 2>/dev/null || echo > .gitignore")
+        taker.command(b"3" * 16)
+        taker.end()
+    start, first, second, third, _ = bench.trees(project)
+    assert whys(start) == {b"build": b"?ignored", b"a.log": b"?ignored"}
+    assert start[b"kept.log"][2] == b"kept\n" and start[b"forced.log"][2] == b"forced\n"
+    assert whys(first) == whys(start) | {b"sub/build": b"?ignored", b"sub/y.log": b"?ignored"}
+    assert first[b"sub/z"][2] == b"z\n"
+    assert whys(second) == {b"sub": b"?ignored"}, "what is in it is not looked at any more"
+    assert second[b"build/out"][2] == b"b\nmore\n" and second[b"a.log"][2] == b"a\n" and b"sub/z" not in second
+    assert third == on_disk(project)
+
+
+def test_without_git_everything_is_stored_but_what_nobody_means(tmp_path: Path, bench: Bench) -> None:
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    sh(folder, "mkdir -p a node_modules/x; echo one > a/one; echo no > node_modules/x/no")
+    with bench.taking(folder) as taker:
+        sh(folder, "mkdir -p a/__pycache__; echo no > a/__pycache__/c; echo two >> a/one")
+        taker.command(b"1" * 16)
+        taker.end()
+    assert bench.trees(folder)[1] == {
+        b"a": ("dir", 0o755, b""),
+        b"a/one": ("file", 0o644, b"one\ntwo\n"),
+        b"a/__pycache__": ("dir", 0o755, b"?ignored"),
+        b"node_modules": ("dir", 0o755, b"?ignored"),
+    }
+
+
+KEY = "sk-ant-api03-" + "x1Y" * 30 + "AA"
+PASSWORD = "correct-horse-battery"
+
+
+def test_no_secret_is_in_the_archive_and_each_is_listed(project: Path, bench: Bench) -> None:
+    pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA" + "q7" * 40 + "\n-----END RSA PRIVATE KEY-----\n"
+    (project / ".env").write_text(f"DATABASE={PASSWORD}-in-env\n")
+    (project / ".env.example").write_text("DATABASE=\n")
+    (project / "server.pem").write_text(pem)
+    (project / "id_ed25519").write_text("whatever is in it")
+    (project / "config.py").write_text(f"KEY = '{KEY}'\nother = 1\n")
+    (project / f"named-{PASSWORD}").write_text("x")
+    with bench.taking(project, env={"DB_PASSWORD": PASSWORD}) as taker:
+        (project / "late.txt").write_text("the header said hunter2-hunter2 to me")
+        (project / "moved").write_text(f"{PASSWORD}\n")
+        taker.learn("header:authorization", b"hunter2-hunter2")
+        taker.command(b"1" * 16)
+        taker.end()
+    tree = bench.trees(project)[-1]
+    assert whys(tree) == {
+        b".env": b"?secret",
+        b"server.pem": b"?secret",
+        b"id_ed25519": b"?secret",
+        b"named-[REDACTED:env:DB_PASSWORD]": b"?secret",
+    }
+    assert tree[b".env.example"][2] == b"DATABASE=\n"
+    assert tree[b"config.py"][2].startswith(b"KEY = '[REDACTED:") and tree[b"config.py"][2].endswith(b"other = 1\n")
+    assert tree[b"late.txt"][2] == b"the header said [REDACTED:header:authorization] to me"
+    assert tree[b"moved"][2] == b"[REDACTED:env:DB_PASSWORD]\n"
+    (row,) = [row for record in bench.records() for row in bench.rows(record) if row.path == b"config.py"]
+    assert row.facts == {"redacted": 1} and row.size == (project / "config.py").stat().st_size
+    everything = stored(bench)
+    for secret in (KEY, PASSWORD, "hunter2", "MIIEowIBAAKCAQEA", "whatever is in it"):
+        assert secret.encode() not in everything
+
+
+def stored(bench: Bench) -> bytes:
+    """All that the archive holds: records and bodies."""
+    found = [bench.archive.record_raw(digest) for digest, _ in bench.archive.session_records(bench.session)]
+    bodies = {ref for record in bench.records() for ref in body_refs(record.body)}
+    return b"".join([*found, *map(bench.archive.body, bodies)])
+
+
+def test_what_can_not_be_stored_is_listed_with_the_reason_and_nothing_hangs(project: Path, bench: Bench) -> None:
+    with bench.taking(project) as taker:
+        sh(project, "truncate -s 1G huge; truncate -s 6M six; mkfifo pipe; head -c 5000000 /dev/urandom > five")
+        with socket.socket(socket.AF_UNIX) as server:
+            here = os.getcwd()
+            os.chdir(project)
+            server.bind("sock")
+            os.chdir(here)
+        taker.command(b"1" * 16)
+        sh(project, "rm huge pipe; echo small > huge; echo file > pipe")
+        taker.command(b"2" * 16)
+        taker.end()
+    _, first, second, _ = bench.trees(project)
+    assert whys(first) == {b"huge": b"?large", b"six": b"?large", b"pipe": b"?special", b"sock": b"?special"}
+    assert first[b"pipe"][0] == first[b"sock"][0] == "other" and first[b"five"][2] == (project / "five").read_bytes()
+    assert second[b"huge"][2] == b"small\n" and second[b"pipe"][:1] + second[b"pipe"][2:] == ("file", b"file\n")
+    assert done_clean(bench)
+
+
+def done_clean(bench: Bench) -> bool:
+    report = verify(bench.archive)
+    assert not report.findings, report.findings
+    return True
+
+
+def test_a_directory_that_vanishes_takes_all_with_it_and_may_come_back(project: Path, bench: Bench) -> None:
+    with bench.taking(project) as taker:
+        sh(project, f"mv {project} {project}-away")
+        taker.command(b"1" * 16)
+        sh(project.parent, f"mv {project}-away {project}; echo back > {project}/back")
+        taker.command(b"2" * 16)
+        taker.end()
+    _, gone, back, end = bench.trees(project)
+    assert gone == {} and back == end == on_disk(project)
+
+
+def test_a_file_that_keeps_changing_is_never_stored_torn(project: Path, bench: Bench) -> None:
+    loop = (
+        "import sys\nwhile True:\n  for c in 'ab':\n    with open('busy', 'r+b', 0) as f: f.write(c.encode() * 4000000)"
+    )
+    (project / "busy").write_bytes(b"a" * 4_000_000)
+    writer = subprocess.Popen([sys.executable, "-c", loop], cwd=project)
+    try:
+        with bench.taking(project) as taker:
+            for number in range(5):
+                taker.command(number.to_bytes(16))
+            writer.kill()
+            writer.wait()
+            taker.end()
+    finally:
+        writer.kill()
+        writer.wait()
+    for tree in bench.trees(project):
+        _, _, held = tree[b"busy"]
+        assert held == b"?changing" or len(held) == 4_000_000
+    assert bench.trees(project)[-1] == on_disk(project)
+
+
+def test_gits_index_refs_and_files_stay_as_they_are(project: Path, bench: Bench) -> None:
+    sh(project, "touch src/a.py; echo new > new")  # an index that git would like to refresh
+    before = {
+        path: (path.lstat().st_mtime_ns, path.read_bytes()) for path in (project / ".git").rglob("*") if path.is_file()
+    }
+    with bench.taking(project) as taker:
+        (project / "x.log").write_text("x")
+        taker.command(b"1" * 16)
+        taker.end()
+    after = {
+        path: (path.lstat().st_mtime_ns, path.read_bytes()) for path in (project / ".git").rglob("*") if path.is_file()
+    }
+    assert after == before
+
+
+def test_a_git_that_is_missing_or_hangs_costs_only_what_it_would_have_said(
+    tmp_path: Path, project: Path, bench: Bench
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text("#!/bin/sh\nexit 9\n")
+    (tmp_path / "bin" / "git").chmod(0o755)
+    (project / ".gitignore").write_text("*.log\n")
+    sh(project, "echo l > a.log; mkdir node_modules; echo n > node_modules/n")
+    with bench.taking(project, env={"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}) as taker:
+        sh(project, "echo m > b.log")
+        taker.command(b"1" * 16)
+        taker.end()
+    tree = bench.trees(project)[-1]
+    assert tree[b"b.log"][2] == b"m\n" and bench.records()[0].body["branch"] == "main"
+
+
+def test_another_process_goes_on_with_the_next_number_and_everything(project: Path, bench: Bench) -> None:
+    with bench.taking(project) as taker:
+        taker.process.kill()
+        taker.process.wait()
+    with bench.taking(project, restart=True) as taker:
+        taker.end()
+    told = [(r.body["n"], r.body["cause"], r.body["full"]) for r in bench.records() if not r.body["part"]]
+    assert told == [(0, "start", True), (1, "restart", True), (2, "end", False)]
+    assert bench.trees(project)[1] == on_disk(project)
+    first, second = ({r.body["listing"]["hash"] for r in bench.records() if r.body["n"] == n} for n in (0, 1))
+    assert first == second, "an unchanged tree is the same bodies"
+
+
+def test_when_the_capture_process_dies_a_last_snapshot_is_taken(project: Path, bench: Bench) -> None:
+    with bench.taking(project) as taker:
+        (project / "late").write_text("late")
+        taker.line.shutdown(socket.SHUT_WR)
+        taker.process.wait(20)
+    assert bench.trees(project)[-1] == on_disk(project)
+
+
+def test_the_home_of_the_archive_is_never_looked_into(project: Path) -> None:
+    bench = Bench(project / "tapes")
+    with bench.taking(project) as taker:
+        taker.command(b"1" * 16)
+        taker.end()
+    assert not any(path.startswith(b"tapes") for tree in bench.trees(project) for path in tree)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tapes.record.digest import Digest
 from tapes.session.threads import MAIN, Thread
 from tapes.session.usage import GIVEN, Tokens
-from tapes.session.view import Step
+from tapes.session.view import Step, as_told
 from tapes.wire.purposes import SIDE
 from tapes_cli import output
 
@@ -91,7 +91,7 @@ class Story:
     def told(self, steps: Sequence[Step]) -> Iterator[tuple[Told, int]]:
         """Steps, and before those of a thread that hangs under another its heading; each with how deep it hangs."""
         by_thread: dict[str, list[Step]] = {}
-        for step in steps:
+        for step in as_told(steps):
             by_thread.setdefault(self.thread_of(step), []).append(step)
         below: dict[str, list[str]] = {}
         for name in by_thread:

@@ -1,15 +1,15 @@
 """A session as steps: what a person reads from top to bottom.
 
-Steps are read from records each time; nothing of them is stored. Their numbers count from 1 in the order of the records
-(tool events with their exchange, commands with their call), so they only ever grow at the end; while a session is
-recorded, a call that has just been made, or a join, may still move the last of them on. A step's hash is that of the
+Steps are read from records each time; nothing of them is stored. Their numbers count from 1 in the order of records: so
+they only ever grow at the end, also while a session is recorded. Where a step is told is another thing: a tool event
+with its exchange, a command with its call, which may be found out long after it ran. A step's hash is that of the
 record it comes from: `tapes cat` takes it. A body that can not be read becomes an `error` step in its place, and the
 rest of the session is still there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -80,6 +80,8 @@ class Step:
     failed: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     """By type: tool name and id, outcome, status, counts of a gap."""
+    place: int = 0
+    """Among the session's records as they are told. Steps of one record have the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ def view(archive: Archive, session: Digest) -> View:
 
 def _steps(records: list[tuple[Digest, Record]], reader: _Reader) -> Iterator[Step]:
     number = 0
-    for digest, record in in_order(records):
+    places = {digest: place for place, (digest, _) in enumerate(in_order(records))}
+    for digest, record in records:
         exchange = reader.exchange_of(digest, record)
         for position, item in enumerate(reader.items(digest, record)):
             number += 1
@@ -159,7 +162,13 @@ def _steps(records: list[tuple[Digest, Record]], reader: _Reader) -> Iterator[St
                 text=item.text,
                 failed=item.failed,
                 facts=item.facts,
+                place=places[digest],
             )
+
+
+def as_told(steps: Iterable[Step]) -> list[Step]:
+    """In the order of a story."""
+    return sorted(steps, key=lambda step: step.place)
 
 
 def in_order(records: list[tuple[Digest, Record]]) -> Iterator[tuple[Digest, Record]]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, cast
+
 from session.test_forget import carry_out, held
+from tapes.archive.base import Archive
 from tapes.archive.memory_archive import MemoryArchive
+from tapes.record.digest import Digest
+from tapes.record.kinds import Record
 from tapes.session.forget import forget_steps
-from tapes.session.view import STEP_TYPES, Step, steps
+from tapes.session.view import STEP_TYPES, Step, as_told, steps, view
 from witnessed import Session
 
 
@@ -24,7 +31,7 @@ def test_a_command_stands_under_its_call_and_what_ran_in_it_under_that() -> None
     session.join(uses[1], ls)
     session.tell((uses[0], "done"), (uses[1], "x.c"))
     session.close()
-    found = [step for step in shown(session) if step.type in ("tool.use", "command")]
+    found = [step for step in as_told(shown(session)) if step.type in ("tool.use", "command")]
     assert [(step.type, step.hash) for step in found] == [
         ("tool.use", uses[0].hash),
         ("command", make.hash),
@@ -35,6 +42,41 @@ def test_a_command_stands_under_its_call_and_what_ran_in_it_under_that() -> None
     assert [step.facts["within"] for step in found if step.type == "command"] == [0, 1, 0]
     assert {step.type for step in found} <= set(STEP_TYPES)
     assert {step.exchange for step in found[:2]} == {found[0].exchange}
+
+
+class Upto:
+    """An archive as it was when a session had so many records."""
+
+    def __init__(self, archive: Archive, count: int) -> None:
+        self._archive, self._count = archive, count
+
+    def session_records(self, session: Digest) -> Iterator[tuple[Digest, Record]]:
+        return islice(self._archive.session_records(session), self._count)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._archive, name)
+
+
+def test_a_number_that_a_step_has_had_is_its_number_for_ever() -> None:
+    session = Session()
+    uses = session.ask_all({"command": "make"}, {"command": "ls"})
+    starts = [session.start("make"), session.start("ls")]
+    session.end(starts[1])
+    session.exchange({"type": "text", "text": "meanwhile"})
+    session.end(starts[0])
+    for use, start in zip(uses, starts, strict=True):
+        session.join(use, start)  # long after they ran
+    session.tell((uses[0], "done"), (uses[1], "x.c"))
+    session.close()
+    last = [(step.hash, step.item, step.type) for step in shown(session)]
+    for count in range(1, len(list(session.archive.session_records(session.session)))):
+        found = view(cast(Archive, Upto(session.archive, count)), session.session).steps
+        assert [(step.hash, step.item, step.type) for step in found] == last[: _steps_of(session, count)]
+
+
+def _steps_of(session: Session, count: int) -> int:
+    known = {digest for digest, _ in islice(session.archive.session_records(session.session), count)}
+    return sum(step.hash in known for step in shown(session))
 
 
 def test_a_command_that_is_joined_to_nothing_stands_where_it_ran() -> None:

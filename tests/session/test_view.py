@@ -15,7 +15,7 @@ from tapes.record.digest import Digest
 from tapes.session.exchanges import exchanges
 from tapes.session.rows import rows
 from tapes.session.usage import Tokens
-from tapes.session.view import STEP_TYPES, Step, steps, view
+from tapes.session.view import STEP_TYPES, Step, as_told, steps, view
 from tapes.wire.agents import by_name
 from tapes.wire.exchange import Answered, Arrived, Finished, Moment, Opened
 from tapes.wire.redact import Redactor
@@ -78,7 +78,8 @@ def test_calls_of_an_agent_in_a_hurry_stand_where_they_were_made() -> None:
     tape = Tape()
     tape.call(FIRST, message({"type": "thinking", "thinking": "Easy.", "signature": "s"}, USE), hurried=True)
     tape.call(SECOND, message({"type": "text", "text": "Two files."}), hurried=True)
-    assert [(step.type, step.text) for step in tape.steps()] == [(step.type, step.text) for step in told().steps()]
+    found, calm = as_told(tape.steps()), told().steps()
+    assert [(step.type, step.text) for step in found] == [(step.type, step.text) for step in calm]
 
 
 def test_a_conversation_reads_in_the_order_it_was_held() -> None:

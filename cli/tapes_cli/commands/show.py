@@ -20,7 +20,7 @@ from tapes.session.rows import rows, summary_of
 from tapes.session.snapshots import has_snapshots
 from tapes.session.threads import MAIN, Thread
 from tapes.session.usage import Tokens
-from tapes.session.view import STEP_TYPES, Step, View, view
+from tapes.session.view import STEP_TYPES, Step, View, as_told, view
 from tapes.wire.files import ACTIONS
 from tapes_cli import output
 from tapes_cli.commands.log import coverage, main_model
@@ -131,7 +131,7 @@ def show_session(archive: Archive, session: Digest, wanted: Wanted) -> None:
             output.show_json(step_object(step, found.threads, changed))
         return
     if wanted.raw:
-        say_raw(steps)
+        say_raw(as_told(steps))
         return
     output.page([*headline(session, summary, found), *body(list(steps), found, summary, wanted, changed)])
 

@@ -86,7 +86,8 @@ def picking(asked: Asked, known: Sequence[str], now: datetime | None = None) -> 
     if asked.since:
         found.since_ns = nanoseconds(moment(asked.since, now))
     if asked.until:
-        found.until_ns = nanoseconds(moment(asked.until, now))
+        # Times are shown with microseconds: to the end of that one.
+        found.until_ns = nanoseconds(moment(asked.until, now)) + 999
     if found.since_ns > found.until_ns:
         raise UsageError("--until is before the time that --since or --last begins")
     found.questions.append(lambda command: found.since_ns <= command.wall_ns <= found.until_ns)

@@ -25,6 +25,7 @@ from tapes.session.calls import Calls
 from tapes.session.commands import Ran, outputs, signal_name
 from tapes.session.exchanges import FAILED, Exchange, gather
 from tapes.session.view import failure, said_in
+from tapes.wire import dialects
 from tapes.wire.turns import MODEL_ROLES, Json, Text, Thinking
 
 REMEMBERED = 32
@@ -246,9 +247,9 @@ def _of_exchange(calls: Calls, exchange: Exchange) -> tuple[Fact, ...]:
 
 
 def model_of(calls: Calls, exchange: Exchange) -> str:
-    """The one that answered, else the one asked."""
+    """The one that answered, else the one asked: by the request, or by its path."""
     model = calls.answer(exchange).model if exchange.end is not None else ""
-    return model or calls.turn(exchange).model
+    return model or calls.turn(exchange).model or dialects.model_in(str(exchange.body["url"]))
 
 
 def paths(value: Json) -> Iterator[str]:

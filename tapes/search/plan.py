@@ -148,7 +148,9 @@ class _Planner:
     def _field(self, node: Field) -> Match | Where:
         name, value = node.name, node.value
         if name in ("since", "until"):
-            return Where(f"i.wall_ns {'>=' if name == 'since' else '<='} ?", (self._asking.moment(value),))
+            # Times are shown with microseconds: until then is until the end of that one.
+            at = self._asking.moment(value) + (0 if name == "since" else 999)
+            return Where(f"i.wall_ns {'>=' if name == 'since' else '<='} ?", (at,))
         assert name in KINDS
         fits = self._fits(name, value)
         numbers = [number for known, number in self._asking.values(name).items() if fits(known)]

@@ -9,6 +9,7 @@ import pytest
 
 from support import Bench
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes_cli import output
 from witnessed import BEGINNING, SECOND, Session
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
@@ -105,6 +106,15 @@ def test_a_session_does_not_flood_the_list(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 2
     assert b"more sessions than these 2" in done.stderr
     assert len(b.rows("search", WORD, "session:take-1")) == 4
+
+
+def test_a_time_that_is_shown_holds_what_was_then(tmp_path: Path) -> None:
+    assert output.iso(1_763_000_000_123_456_789) == "2025-11-13T02:13:20.123456Z"
+    assert output.iso(1_763_000_000_999_999_999) == "2025-11-13T02:13:20.999999Z"
+    b = bench(tmp_path)
+    rows = b.rows("search", WORD, "--limit", "0")
+    for row in rows:
+        assert row in b.rows("search", WORD, f"since:{row['time']}", f"until:{row['time']}", "--limit", "0")
 
 
 def test_patterns_times_and_ranks(tmp_path: Path) -> None:

@@ -18,6 +18,12 @@ from tapes.session.view import View, view
 from tapes_cli import output
 from tapes_cli.story import label
 
+WIDE = 140
+"""Columns from which on all columns are shown."""
+LEAST = ("method", "class", "request", "response", "took", "up", "down", "started")
+LONGEST = 24
+"""Columns for a thread's name, and for what went wrong with a connection."""
+
 
 def model_calls(archive: Archive, found: View) -> dict[Digest, Priced]:
     """By the hash of their exchange."""
@@ -43,9 +49,11 @@ def show_exchanges(archive: Archive, session: Digest, as_json: bool) -> None:
             output.show_json(exchange_object(exchange) | call_object(calls.get(digest), found.places.get(digest)))
         return
     head = ("hash", "method", "url", "class", "status", "outcome", "request", "response", "tokens", "took", "thread")
+    shown = [n for n, name in enumerate(head) if output.width() >= WIDE or name not in LEAST]
     names = {thread.id: label(thread) for thread in found.threads.values()}
     cells = [exchange_cells(e, calls.get(d), names.get(e.thread, e.thread)) for d, e in found.calls.exchanges.items()]
-    output.page(output.table(cells, head, stretch=2))
+    rows = [tuple(row[n] for n in shown) for row in cells]
+    output.page(output.table(rows, [head[n] for n in shown], stretch=shown.index(2)))
 
 
 def call_object(one: Priced | None, place: Place | None) -> dict[str, Any]:
@@ -72,7 +80,7 @@ def exchange_cells(e: Exchange, one: Priced | None, thread: str) -> tuple[str, .
     return (
         e.hash.short(8),
         str(e.body["method"]),
-        str(e.body["url"]),
+        str(e.body["url"]).partition("://")[2],
         str(e.body["class"]),
         str(e.status or "-"),
         e.outcome + retry,
@@ -80,7 +88,7 @@ def exchange_cells(e: Exchange, one: Priced | None, thread: str) -> tuple[str, .
         output.size(e.response.length if e.response else 0),
         tokens(one),
         output.duration((e.duration_us or 0) * 1000),
-        thread,
+        output.fit(output.harmless(thread), LONGEST),
     )
 
 
@@ -141,8 +149,11 @@ def show_egress(archive: Archive, session: Digest, as_json: bool) -> None:
             output.size(r.body["bytes_down"]),
             output.wall(r.body["started_ns"]),
             output.duration(r.wall_ns - r.body["started_ns"]),
-            str(r.body.get("error", "")),
+            output.fit(output.harmless(str(r.body.get("error", ""))), LONGEST),
         )
         for digest, r in found
     ]
-    output.page(output.table(cells, ("hash", "host", "how", "up", "down", "started", "length", "error"), stretch=1))
+    head = ("hash", "host", "how", "up", "down", "started", "length", "error")
+    shown = [n for n, name in enumerate(head) if output.width() >= WIDE or name not in LEAST]
+    rows = [tuple(row[n] for n in shown) for row in cells]
+    output.page(output.table(rows, [head[n] for n in shown], stretch=1))

@@ -32,7 +32,7 @@ def show_threads(archive: Archive, session: Digest, as_json: bool) -> None:
             output.show_json(as_object(thread, sums[thread.id], steps))
         return
     head = ("thread", "id", "steps", "calls", "failed", "input", "output", "cost")
-    output.page(output.table(rows(found.threads, sums, steps), head, stretch=1))
+    output.page(output.table(rows(found.threads, sums, steps), head, stretch=1 if output.width() >= 100 else 0))
 
 
 def of_thread(thread: Thread, steps: list[Step]) -> list[Step]:
@@ -58,7 +58,7 @@ def rows(threads: Mapping[str, Thread], sums: Sums, steps: list[Step]) -> Iterat
 def cells(thread: Thread, total: Sum, steps: list[Step], depth: int) -> tuple[str, ...]:
     return (
         "  " * depth + label(thread),
-        thread.id,
+        thread.id if output.width() >= 100 else thread.id[:8],
         str(len(of_thread(thread, steps))),
         str(total.calls + total.warm_ups),
         str(total.failed or "-"),

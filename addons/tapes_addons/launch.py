@@ -376,7 +376,11 @@ class Launcher:
         partial = f", {done['partial']} partial" if done["partial"] else ""
         failed = sum(done["outcomes"].get(k, 0) for k in ("http_error", "error_event", "no_response"))
         failures = f", {failed} failed" if failed else ""
-        commands = f", {done.get('commands', 0)} commands witnessed" if self.plan.commands else ""
+        witnessed = done.get("commands", 0)
+        commands = f", {witnessed} commands witnessed" if self.plan.commands else ""
+        alone = witnessed - done.get("joined", witnessed)
+        if commands and alone > 0 and self.plan.agent != "human":
+            commands += f" ({alone} joined to no call)"
         taken = done.get("snapshots", {})
         only = f", {taken['listed']} only listed" if taken.get("listed") else ""
         snapshots = f", {taken['snapshots']} snapshots ({taken['files']} files{only})" if taken.get("snapshots") else ""

@@ -305,6 +305,7 @@ class Run:
                 "redactions": row.redactions,
                 "egress": row.egress,
                 "bypassed": len(row.hosts),
+                "joined": row.joined,
                 "snapshots": snapshots,
                 "lost": self.writer.lost_exchanges,
                 "all_written": closed,

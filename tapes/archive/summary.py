@@ -58,6 +58,8 @@ class Summary:
     commands_failed: int = 0
     """Those that ended with another status than 0, or by a signal."""
     commands_lost: int = 0
+    joined: int = 0
+    """Commands of which the tool call is known that asked for them; -1 where nobody counted."""
     closed: bool = False
     status: int | None = None
     signal: int | None = None
@@ -114,11 +116,11 @@ class Summary:
         if not isinstance(value, Mapping) or value.get("v") != VERSION:
             return None
         known: dict[str, Any] = {name: value[name] for name in _NAMES if name in value}
-        return Summary(**known) if known.keys() >= _EARLY else None
+        return Summary(**({"joined": -1} | known)) if known.keys() >= _EARLY else None
 
 
 _NAMES = tuple(f.name for f in fields(Summary))
-_LATER = {"commands", "commands_failed", "commands_lost", "hosts", "branch_of", "branch_at"}
+_LATER = {"commands", "commands_failed", "commands_lost", "joined", "hosts", "branch_of", "branch_at"}
 _EARLY = frozenset(_NAMES) - _LATER
 """Those of the first rows: who wrote a row without the others wrote no commands and branches, and told no hosts."""
 
@@ -167,6 +169,10 @@ def _command_ended(row: Summary, body: Mapping[str, Any]) -> None:
     row.commands_failed += bool(body["status"] or body["signal"])
 
 
+def _joined(row: Summary, body: Mapping[str, Any]) -> None:
+    row.joined += row.joined >= 0  # or the first of them were not counted
+
+
 def _withheld(row: Summary, body: Mapping[str, Any]) -> None:
     if body["type"] == "session.open":
         row.agent = "withheld"
@@ -187,6 +193,7 @@ _FOLDS: dict[str, Callable[[Summary, Mapping[str, Any]], None]] = {
     "command.start": _count("commands"),
     "command.end": _command_ended,
     "command.lost": _count("commands_lost"),
+    "join": _joined,
     "gap": _count("gaps"),
     "egress": _passed_by,
     "session.close": _closed,

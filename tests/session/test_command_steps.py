@@ -9,9 +9,12 @@ from typing import Any, cast
 from session.test_forget import carry_out, held
 from tapes.archive.base import Archive
 from tapes.archive.memory_archive import MemoryArchive
+from tapes.archive.summary import Summary
+from tapes.record import canon
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.session.forget import forget_steps
+from tapes.session.rows import summary_of
 from tapes.session.view import STEP_TYPES, Step, as_told, steps, view
 from witnessed import Session
 
@@ -77,6 +80,20 @@ def test_a_number_that_a_step_has_had_is_its_number_for_ever() -> None:
 def _steps_of(session: Session, count: int) -> int:
     known = {digest for digest, _ in islice(session.archive.session_records(session.session), count)}
     return sum(step.hash in known for step in shown(session))
+
+
+def test_a_row_counts_commands_whose_call_is_known_and_an_old_one_does_not_say() -> None:
+    session = Session()
+    (use,) = session.ask_all({"command": "make"})
+    session.join(use, session.start("make"))
+    session.start("curl evil")
+    session.close()
+    row = summary_of(session.archive, session.session)
+    assert (row.commands, row.joined) == (2, 1)
+    written = canon.decode(row.to_bytes())
+    assert isinstance(written, dict)
+    kept = Summary.from_bytes(canon.encode({key: value for key, value in written.items() if key != "joined"}))
+    assert kept is not None and kept.joined == -1
 
 
 def test_a_command_that_is_joined_to_nothing_stands_where_it_ran() -> None:

@@ -37,7 +37,9 @@ def command(as_json: bool, limit: int | None, tree: bool) -> None:
         head = ("hash", "name", "agent", "model", "started", "length", "exchanges", "tools", "ran", "outcome")
         whole = [row.summary for row in found if not row.error]
         witnessed = sum(s.commands for s in whole)
-        covered = f"{coverage(whole)} · {witnessed} commands witnessed"
+        joined = sum(s.joined for s in whole) if all(s.joined >= 0 for s in whole) else witnessed
+        unmatched = f", {witnessed - joined} joined to no call" if witnessed > joined else ""
+        covered = f"{coverage(whole)} · {witnessed} commands witnessed{unmatched}"
         foot = ["", *output.wrapped(covered, output.width())] if whole else []
         output.page([*output.table([cells(row) for row in found], head, stretch=3), *foot])
 
@@ -129,6 +131,7 @@ def as_object(row: Row) -> dict[str, Any]:
         "commands": s.commands,
         "commands_failed": s.commands_failed,
         "commands_lost": s.commands_lost,
+        "commands_joined": s.joined if s.joined >= 0 else None,
         "gaps": s.gaps,
         "redactions": s.redactions,
         "egress": s.egress,

@@ -23,6 +23,7 @@ from pathlib import Path
 from tapes.archive.base import Batch, Draft
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.index.index import Index
+from tapes.index.sound import row_sum, word_sum
 from tapes.search.find import Search, search
 from tapes.search.query import parse
 
@@ -78,7 +79,8 @@ def fill(archive: LmdbArchive, count: int) -> None:
 def fill_bare(index: Index, count: int) -> None:
     """The rows that the same archive would have led to."""
     db = index.db
-    db.execute("INSERT INTO words VALUES (1, 'agent', 'claude'), (2, 'type', 'note')")
+    for n, fact in enumerate((("agent", "claude"), ("type", "note")), 1):
+        db.execute("INSERT INTO words VALUES (?, ?, ?, ?)", (n, *fact, word_sum(*fact)))
     with index.file.writing():
         for n, text in enumerate(texts(count)):
             key = n + 1 << 20
@@ -86,7 +88,7 @@ def fill_bare(index: Index, count: int) -> None:
                 hash_ = (n + 1).to_bytes(32)
                 db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, '', 500)", (n, hash_, n, n, key, key))
             row = (key, n - n % SESSION, (n + 1).to_bytes(32), n, "k1 k2", text, n)
-            db.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            db.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, row_sum(*row)))
             db.execute("INSERT INTO fts (rowid, text, facts) VALUES (?, ?, 'k1 k2')", (key, text))
             if n % 2000 == 1999:
                 db.execute("COMMIT")

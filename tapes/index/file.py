@@ -40,13 +40,13 @@ type Numbers = dict[str, list[tuple[int, str]]]
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE words (id INTEGER PRIMARY KEY, kind TEXT, value TEXT, UNIQUE (kind, value));
+CREATE TABLE words (id INTEGER PRIMARY KEY, kind TEXT, value TEXT, sum INTEGER, UNIQUE (kind, value));
 CREATE TABLE sessions (
     id INTEGER PRIMARY KEY, hash BLOB UNIQUE, first_ns INTEGER, last_ns INTEGER, first_id INTEGER, last_id INTEGER,
     redactions TEXT NOT NULL DEFAULT '', settled INTEGER NOT NULL DEFAULT -1
 );
 CREATE TABLE items (
-    id INTEGER PRIMARY KEY, session INTEGER, hash BLOB, wall_ns INTEGER, facts TEXT, text, step INTEGER
+    id INTEGER PRIMARY KEY, session INTEGER, hash BLOB, wall_ns INTEGER, facts TEXT, text, step INTEGER, sum INTEGER
 );
 CREATE VIRTUAL TABLE fts USING fts5 (text, facts, content='', tokenize='unicode61');
 CREATE TABLE parts (start BLOB, pos INTEGER, kind TEXT, bytes INTEGER, PRIMARY KEY (start, pos)) WITHOUT ROWID;
@@ -170,7 +170,10 @@ def kept_numbers(db: sqlite3.Connection, session: bytes, seq: int) -> Numbers | 
     row = db.execute("SELECT numbers FROM steps WHERE session = ? AND seq = ?", (session, seq)).fetchone()
     if row is None:
         return None
-    found: Numbers = json.loads(zlib.decompress(row[0]))
+    try:
+        found: Numbers = json.loads(zlib.decompress(row[0]))
+    except (zlib.error, ValueError, TypeError):
+        return None  # they can be read again
     return found
 
 
@@ -181,7 +184,9 @@ def locked(error: sqlite3.Error) -> bool:
 
 def broken(error: sqlite3.Error) -> bool:
     """Is it the file itself, and not a lock or a disk?"""
-    return not isinstance(error, sqlite3.OperationalError) or "malformed" in str(error) or "no such" in str(error)
+    if not isinstance(error, sqlite3.OperationalError):
+        return True
+    return any(words in str(error) for words in ("malformed", "no such", "Could not decode"))
 
 
 def packed(text: str) -> str | bytes:

@@ -23,6 +23,7 @@ from tapes.archive.redaction import covers
 from tapes.errors import Damaged, NotFound, Withheld
 from tapes.index.file import ITEM_BITS, IndexFile, packed, unpacked
 from tapes.index.settled import Settled, is_over, settled
+from tapes.index.sound import row_sum, word_sum
 from tapes.index.texts import OUTPUT, Fact, Item, Texts, unique
 from tapes.index.words import kept
 from tapes.record.digest import Digest
@@ -206,10 +207,8 @@ class Follower:
             marks = " ".join(f"k{self._word(db, fact)}" for fact in unique(facts))
             text = kept(item.text)
             key = pos << ITEM_BITS | item.number
-            db.execute(
-                "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (key, number, digest, wall_ns, marks, packed(text), item.step),
-            )
+            row = (key, number, digest, wall_ns, marks, packed(text), item.step)
+            db.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, row_sum(*row)))
             db.execute("INSERT INTO fts (rowid, text, facts) VALUES (?, ?, ?)", (key, text, marks))
 
     def _remove(self, db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[tuple[int, str, str]]:
@@ -285,7 +284,9 @@ class Follower:
 
     def _word(self, db: sqlite3.Connection, fact: Fact) -> int:
         if fact not in self._words:
-            db.execute("INSERT INTO words (kind, value) VALUES (?, ?) ON CONFLICT DO NOTHING", fact)
+            db.execute(
+                "INSERT INTO words (kind, value, sum) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (*fact, word_sum(*fact))
+            )
             (number,) = db.execute("SELECT id FROM words WHERE kind = ? AND value = ?", fact).fetchone()
             self._words[fact] = int(number)
         return self._words[fact]

@@ -1,8 +1,7 @@
 """Asks the index, and makes hits of what it gives.
 
 Newest first: by the order of the log, so that the first hits come without the others being looked at. A pattern is
-sought in the texts themselves, those that can have it. Steps have their numbers in the timeline alone, so that is read
-for the sessions of hits that are shown, once for each state of a session (`steps` in the index's file).
+sought in the texts themselves, those that can have it.
 """
 
 from __future__ import annotations
@@ -10,18 +9,19 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from tapes.archive.refs import resolve
-from tapes.errors import Damaged, NotFound, UsageError
-from tapes.index.file import ITEM_BITS, Numbers, keep_numbers, kept_numbers, unpacked
+from tapes.errors import UsageError
+from tapes.index.file import unpacked
 from tapes.index.index import Index
-from tapes.record.digest import Digest
+from tapes.index.sound import all_fit, damaged, word_sum
 from tapes.search import narrow
+from tapes.search.hits import Hit, hit_of, numbered, row_of
 from tapes.search.plan import Asking, Plan, plan, positive
 from tapes.search.query import All, Node, Words
-from tapes.search.snippet import Finder, Snippet, of_pattern, of_words
+from tapes.search.snippet import Finder, of_pattern, of_words
 
 EVERYTHING = All(())
 
@@ -43,25 +43,6 @@ class Search:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """An item that fits."""
-
-    session: Digest
-    record: Digest
-    item: int
-    type: str
-    step: int | None
-    """Its number in the session; None where the timeline can not be read."""
-    wall_ns: int
-    text: str
-    facts: dict[str, list[str]]
-    """By kind, as in the index."""
-    snippet: Snippet
-    of_session: int = 0
-    """With `by_session`: how many hits the session has."""
-
-
 @dataclass(slots=True)
 class Found:
     """The hits, and what there is to say about them."""
@@ -80,7 +61,18 @@ def search(index: Index, asked: Search) -> Found:
     if asked.ranked and not planned.match:
         raise UsageError("--rank needs words to rank by", hint="leave it away: newest first")
     _add_functions(index.db)
-    rows = _rows(index.db, planned, asked.ranked, tests)
+    finder = _finder(asked)
+    with _at_once(index.db):
+        chosen, more = _chosen(_found(index.db, planned, asked.ranked, tests), asked)
+        rows = [row_of(index, key) for key, _ in chosen]
+        hits = [hit_of(index, row, count, finder) for row, (_, count) in zip(rows, chosen, strict=True)]
+    if planned.match and not all_fit(index.db, planned.match, [(row.key, row.text, row.marks) for row in rows]):
+        raise damaged("the words of a row are not those that led to it")
+    return Found(numbered(index, hits), more, planned.useless)
+
+
+def _chosen(rows: Iterator[tuple[int, int]], asked: Search) -> tuple[list[tuple[int, int]], bool]:
+    """Which rows are shown, with how many hits their session has; and whether there are more."""
     if asked.by_session:
         counts: dict[int, list[int]] = {}
         for key, session in rows:
@@ -88,10 +80,17 @@ def search(index: Index, asked: Search) -> Found:
         chosen = [(key, count) for key, count in counts.values()]
     else:
         chosen = [(key, 0) for key, _ in _some(rows, asked.limit)]
-    more = asked.limit is not None and len(chosen) > asked.limit
-    finder = _finder(asked)
-    hits = [_hit(index, key, count, finder) for key, count in chosen[: asked.limit]]
-    return Found(_numbered(index, hits), more, planned.useless)
+    return chosen[: asked.limit], asked.limit is not None and len(chosen) > asked.limit
+
+
+@contextmanager
+def _at_once(db: sqlite3.Connection) -> Iterator[None]:
+    """One state of the index for all that is read of it, whoever writes meanwhile."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")  # nothing was written
 
 
 def _some(rows: Iterator[tuple[int, int]], limit: int | None) -> list[tuple[int, int]]:
@@ -113,19 +112,22 @@ def _narrowed(asked: Search) -> tuple[Node, list[Callable[[str], bool]]]:
     return All((*parts, *dict.fromkeys(words))), tests
 
 
-def _rows(
+def _found(
     db: sqlite3.Connection, planned: Plan, ranked: bool, tests: Sequence[Callable[[str], bool]]
 ) -> Iterator[tuple[int, int]]:
     """Ids and sessions, in order."""
     text = "i.text" if tests else "NULL"
     if planned.match:
-        # CROSS JOIN: the index of words leads, whatever SQLite thinks of it.
+        # LEFT JOIN: the index of words leads, whatever SQLite thinks; where it leads to nothing, it is damaged.
         order = "bm25(fts, 1.0, 0.0), fts.rowid DESC" if ranked else "fts.rowid DESC"
-        source, matching = "fts CROSS JOIN items i ON i.id = fts.rowid", "fts MATCH ? AND"
+        source = "fts LEFT JOIN items i ON i.id = fts.rowid"
+        where = f"fts MATCH ? AND (i.id IS NULL OR ({planned.where}))"
     else:
-        order, source, matching = "i.id DESC", "items i", ""
-    sql = f"SELECT i.id, i.session, {text} FROM {source} WHERE {matching} ({planned.where}) ORDER BY {order}"
+        source, where, order = "items i", planned.where, "i.id DESC"
+    sql = f"SELECT i.id, i.session, {text} FROM {source} WHERE {where} ORDER BY {order}"
     for key, session, stored in db.execute(sql, (*filter(None, [planned.match]), *planned.values)):
+        if key is None:
+            raise damaged("a word leads to a row that is not there")
         if not tests or all(test(unpacked(stored)) for test in tests):
             yield key, session
 
@@ -144,7 +146,10 @@ def _asking(index: Index, asked: Search) -> Asking:
     db = index.db
 
     def values(kind: str) -> dict[str, int]:
-        return dict(db.execute("SELECT value, id FROM words WHERE kind = ?", (kind,)))
+        found = db.execute("SELECT value, id, sum FROM words WHERE kind = ?", (kind,)).fetchall()
+        if any(word_sum(kind, value) != sum_ for value, _, sum_ in found):
+            raise damaged("a fact is not as it was written")
+        return {value: number for value, number, _ in found}
 
     def session(ref: str) -> str:
         found = resolve(index.archive, ref)
@@ -171,70 +176,7 @@ def tokens(db: sqlite3.Connection, text: str) -> list[str]:
     return [term for (term,) in found]
 
 
-# -- hits
-
-
 def _finder(asked: Search) -> Finder:
     if asked.substrings or asked.patterns:
         return of_pattern([*map(re.compile, map(re.escape, asked.substrings)), *asked.patterns])
     return of_words([words for words in positive(asked.query) if isinstance(words, Words)])
-
-
-def _hit(index: Index, key: int, count: int, finder: Finder) -> Hit:
-    db = index.db
-    record, wall_ns, marks, stored, step, session, settled = db.execute(
-        "SELECT i.hash, wall_ns, facts, text, step, s.hash, s.settled FROM items i"
-        " JOIN sessions s ON s.id = i.session WHERE i.id = ?",
-        (key,),
-    ).fetchone()
-    head = index.archive.head(Digest(session))
-    step = step if head is not None and head[1] == settled else None  # else it may have moved on
-    facts: dict[str, list[str]] = {}
-    for mark in marks.split():
-        kind, value = db.execute("SELECT kind, value FROM words WHERE id = ?", (int(mark[1:]),)).fetchone()
-        facts.setdefault(kind, []).append(value)
-    text = unpacked(stored)
-    number = key & (1 << ITEM_BITS) - 1
-    return Hit(
-        Digest(session), Digest(record), number, facts["type"][0], step, wall_ns, text, facts, finder(text), count
-    )
-
-
-def _numbered(index: Index, hits: list[Hit]) -> list[Hit]:
-    """The hits, with the numbers of those whose sessions are not indexed from their timeline."""
-    unknown = {hit.session for hit in hits if hit.step is None}
-    numbers = {session: step_numbers(index, session) for session in unknown}
-    return [
-        hit if hit.step is not None else replace(hit, step=_step(numbers[hit.session].get(hit.record.hex(), ()), hit))
-        for hit in hits
-    ]
-
-
-def _step(steps: Sequence[tuple[int, str]], hit: Hit) -> int | None:
-    """Of a record's steps the one that a hit is. While a session is recorded its items may be counted otherwise."""
-    wanted = "command" if hit.type == "output" else hit.type
-    if hit.item < len(steps) and steps[hit.item][1] == wanted:
-        return steps[hit.item][0]
-    same = [number for number, type_ in steps if type_ == wanted]
-    return next(iter(same or [number for number, _ in steps]), None)
-
-
-def step_numbers(index: Index, session: Digest) -> Numbers:
-    """The numbers of a session's steps by their record's hash; kept for the next time. Empty where the timeline can not
-    be read."""
-    head = index.archive.head(session)
-    seq = head[1] if head else -1
-    kept = kept_numbers(index.db, session, seq)
-    if kept is not None:
-        return kept
-    from tapes.session.view import steps  # and all dialects, where it has to be read
-
-    numbers: Numbers = {}
-    try:
-        for step in steps(index.archive, session):
-            numbers.setdefault(step.hash.hex(), []).append((step.number, step.type))
-    except (Damaged, NotFound):
-        return {}
-    with suppress(sqlite3.OperationalError), index.file.writing() as db:  # or they are read again the next time
-        keep_numbers(db, session, seq, numbers)
-    return numbers

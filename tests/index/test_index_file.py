@@ -94,6 +94,45 @@ def test_damage_that_shows_while_it_is_asked_makes_it_anew(tmp_path: Path, seed:
     assert answers(path, archive) == expected
 
 
+ASKED = ("red", "green type:note", "v1 -12", "gr*", "exit:0", '"12 red"', "red OR 12")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_changed_bit_gives_no_wrong_answer(tmp_path: Path, seed: int) -> None:
+    path, archive = tmp_path / "index" / "search.sqlite", told(sessions=6)
+    expected = [answers(path, archive, query) for query in ASKED]
+    whole, draw = path.read_bytes(), random.Random(seed)
+    for _ in range(10):
+        data = bytearray(whole)
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        file.remove(path)
+        path.parent.mkdir()
+        path.write_bytes(data)
+        assert [answers(path, archive, query) for query in ASKED] == expected
+
+
+CHANGES = (
+    "UPDATE items SET text = 'red blue' WHERE text LIKE '%red%'",
+    "UPDATE items SET wall_ns = wall_ns + 1",
+    "UPDATE items SET facts = 'k1'",
+    "UPDATE items SET hash = zeroblob(32)",
+    "UPDATE sessions SET hash = randomblob(32)",
+    "UPDATE words SET value = upper(value)",
+    "DELETE FROM items WHERE id % 2",
+    "DELETE FROM words",
+    "INSERT INTO fts (rowid, text, facts) SELECT id, 'red', '' FROM items WHERE text NOT LIKE '%red%'",
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_rows_that_are_not_as_they_were_written_are_made_anew(tmp_path: Path, change: str) -> None:
+    path, archive = tmp_path / "index" / "search.sqlite", told()
+    expected = [answers(path, archive, query) for query in ASKED]
+    with sqlite3.connect(path) as db:
+        db.execute(change)
+    assert [answers(path, archive, query) for query in ASKED] == expected
+
+
 def test_of_another_archive_nothing_is_found(tmp_path: Path) -> None:
     path, longer = tmp_path / "index" / "search.sqlite", told(sessions=4)
     answers(path, longer)

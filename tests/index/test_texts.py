@@ -14,7 +14,8 @@ from tapes.archive.base import Archive, Batch
 from tapes.archive.memory_archive import MemoryArchive
 from tapes.index.index import Index
 from tapes.index.words import MOST, kept, plain
-from tapes.search.find import Hit, Search, search
+from tapes.search.find import Search, search
+from tapes.search.hits import Hit
 from tapes.search.query import parse
 from tapes.session.forget import forget_session, forget_steps
 from tapes.session.view import steps

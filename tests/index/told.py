@@ -17,7 +17,7 @@ from tapes.session.commands import pieces
 from tapes.session.view import steps
 from witnessed import Session
 
-WORDS = ("red", "green", "reddish", "Blue", "größe", "a.py", "v1", "12")
+WORDS = ("red", "green", "reddish", "Blue", "größe", "a.py", "v1", "12", "k1", "k2")
 TOOLS = ("Bash", "Read")
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join)
 happenings = st.lists(
@@ -167,6 +167,8 @@ nested = st.recursive(
     ),
     max_leaves=6,
 )
-parts = st.one_of(leaves, leaves.map(_not), st.lists(leaves | leaves.map(_not), min_size=2, max_size=2).map(_or))
+parts = st.one_of(
+    leaves, leaves.map(_not), words.map(_not), st.lists(leaves | leaves.map(_not), min_size=2, max_size=2).map(_or)
+)
 queries = st.one_of(st.lists(parts, min_size=2, max_size=3).map(_and), nested)
 """A query as it is typed, and what it means."""

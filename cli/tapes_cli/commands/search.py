@@ -15,7 +15,8 @@ from tapes.archive.summary import Summary
 from tapes.errors import Damaged, NotFound, UsageError
 from tapes.index.index import Index
 from tapes.record.digest import Digest
-from tapes.search.find import Found, Hit, Search, search
+from tapes.search.find import Found, Search, search
+from tapes.search.hits import Hit
 from tapes.search.query import FIELDS, All, parse
 from tapes_cli import output
 from tapes_cli.exit_codes import Exit

@@ -15,11 +15,14 @@ from tapes.wire.agents.bases import found_in
 from tapes_addons import serve_state
 from tapes_addons.routes import UpstreamProxy, bypasses, host_of, no_proxy_entries, shown
 from tapes_addons.terminal import supervisor
+from tapes_addons.worktree.watch import Watcher
 from tapes_cli.addresses import DEFAULT_HOST, DEFAULT_PORT
 from tapes_cli.checks.finding import Finding, bad, note, ok
 
 LIBRARIES = ("mitmproxy", "lmdb", "blake3", "zstandard", "cbor2")
 REACH_S = 2.0
+_FEW_WATCHES = 8192
+_MORE_WATCHES = "sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512"
 
 
 def libraries() -> Iterator[Finding]:
@@ -35,6 +38,29 @@ def libraries() -> Iterator[Finding]:
         yield bad("libraries", f"not installed: {', '.join(missing)}", "install tapes again: pip install agent-tapes")
     else:
         yield ok("libraries", ", ".join(versions))
+
+
+def files() -> Iterator[Finding]:
+    """Are snapshots of the working directory told by the kernel where to look?"""
+    watches = _most_watches()
+    try:
+        Watcher().close()
+    except OSError as error:
+        text = f"nobody watches ({error.strerror}): each snapshot looks at every file"
+        yield note("files", text, _MORE_WATCHES if watches else "")
+        return
+    if watches is not None and watches < _FEW_WATCHES:
+        text = f"inotify watches {watches} directories at most: in bigger trees each snapshot looks at every file"
+        yield note("files", text, _MORE_WATCHES)
+    else:
+        yield ok("files", f"watched by inotify{f' (up to {watches} directories)' if watches else ''}")
+
+
+def _most_watches() -> int | None:
+    try:
+        return int(Path("/proc/sys/fs/inotify/max_user_watches").read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def witness() -> Iterator[Finding]:

@@ -86,6 +86,8 @@ def record(name: str, script: str, url: str, place: Path, prompt: str) -> int:
         name,
         "--map-host",
         f"{HOST}={url}",
+        "--worktree",
+        str(place),
         "--",
         *agent,
     ]

@@ -50,6 +50,7 @@ def findings(agent: str | None, *, loopback: bool) -> Iterator[Finding]:
     yield from surroundings.configuration(folder)
     yield from surroundings.system()
     yield from surroundings.witness()
+    yield from surroundings.files()
     from tapes_cli.checks import trial
 
     if loopback:

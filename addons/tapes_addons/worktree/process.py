@@ -15,7 +15,6 @@ import time
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from tapes.archive.base import Batch
 from tapes.archive.lmdb_archive import LmdbArchive
@@ -57,18 +56,17 @@ class Line:
         self.news = News()
         self.secrets: list[tuple[str, bytes]] = []
         self._pending = b""
+        self._task: Task | None = None
 
-    def first(self) -> dict[str, Any] | None:
-        """Wait for the task; None when there will be none."""
-        while b"\n" not in self._pending:
+    def first(self) -> Task | None:
+        """Wait for the task; None when there will be none. What stands before it is taken in too."""
+        while self._task is None:
             data = self.sock.recv(65536)
             if not data:
                 return None
             self._pending += data
-        told, _, self._pending = self._pending.partition(b"\n")
-        message: dict[str, Any] = json.loads(told)
-        self._take()
-        return message
+            self._take()
+        return self._task
 
     def read(self) -> None:
         """Take in what has come; never waits."""
@@ -86,6 +84,8 @@ class Line:
         *lines, self._pending = self._pending.split(b"\n")
         for told in lines:
             message = json.loads(told)
+            if "task" in message:
+                self._task = Task.of(message)
             if "command" in message:
                 self.news.commands.append(bytes.fromhex(message["command"]))
             if "secret" in message:
@@ -104,10 +104,9 @@ def run(fd: int, committing: Executor) -> int:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # a run that is stopped still has an end
     news = Line(socket.socket(fileno=fd))
-    told = news.first()
-    if told is None:
+    task = news.first()
+    if task is None:
         return 0
-    task = Task.of(told)
     _log(task)
     try:
         with Process(task, news, committing) as process:
@@ -163,6 +162,7 @@ class Process:
         self._committing.submit(self._archive.close).result()
 
     def run(self) -> None:
+        self._learn()
         self._take(self._cause, [])
         while True:
             self._wait()

@@ -200,28 +200,40 @@ class _Timing:
         return frozenset({step.hash} | ({call} if call else set()) | same)
 
 
-def choose(found: Sequence[Snapshot], doings: Doings, number: int) -> tuple[int, tuple[str, ...]]:
-    """The snapshot (its place) that shows a root when a step was over, and what makes it doubtful that it does."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a root looked when a step was over."""
+
+    place: int
+    """The snapshot that shows it."""
+    doubts: tuple[str, ...] = ()
+    ahead: int | None = None
+    """The next snapshot, where what it shows of files whose own time is not after `over` was there by then."""
+    over: int = 0
+
+
+def choose(found: Sequence[Snapshot], doings: Doings, number: int) -> Choice:
+    """The snapshot that shows a root when a step was over, and what makes it doubtful that it does."""
     doings.step(number)
     over, own = doings.over[number], doings.own[number]
     others = [d for d in doings.all if d.hash not in own and not d.around]
     behind = next((s for s in found if s.began >= over), None)
     before = next((s for s in reversed(found) if s is not behind and s.began < over), None)
-    if behind is not None:
-        between = [d for d in others if d.overlaps(over, behind.began)]
+    between = [] if behind is None else [d for d in others if d.overlaps(over, behind.began)]
+    if behind is not None and not between:
         meanwhile = [d for d in others if d.overlaps(max(over, behind.began), behind.ended)]
-        if not between:
-            doubts = (f"{_named(meanwhile)} went on while the snapshot was taken",) if meanwhile else ()
-            return behind.place, doubts
+        doubts = (f"{_named(meanwhile)} went on while the snapshot was taken",) if meanwhile else ()
+        return Choice(behind.place, doubts)
     if before is not None:
         since = [d for d in doings.all if not d.around and d.overlaps(before.ended, over)]
         late = (
             f"no snapshot was taken between its end and {_named(between)}" if behind else "no snapshot was taken later"
         )
-        return before.place, (f"{late}, and what {_named(since)} did may be missing",) if since else ()
+        doubts = (f"{late}: what {_named(since)} did is known by the files' own times alone",) if since else ()
+        return Choice(before.place, doubts, behind.place if behind is not None and since else None, over)
     if behind is None:
         raise NotFound("there is no snapshot")
-    return behind.place, (f"{_named(between)} came before the first snapshot",)
+    return Choice(behind.place, (f"{_named(between)} came before the first snapshot",))
 
 
 def _named(doings: Sequence[Doing]) -> str:

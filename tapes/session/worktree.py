@@ -149,8 +149,23 @@ class Worktree:
 
         if self.doings is None:
             self.doings = Doings.read(self.archive, self.session)
-        place, doubts = choose(self.snapshots, self.doings, step if isinstance(step, int) else step.number)
-        return self.tree(place, doubts)
+        choice = choose(self.snapshots, self.doings, step if isinstance(step, int) else step.number)
+        tree = self.tree(choice.place, choice.doubts)
+        return tree if choice.ahead is None else replace(tree, entries=self._ahead(tree, choice.ahead, choice.over))
+
+    def _ahead(self, tree: Tree, place: int, over: int) -> dict[bytes, Held]:
+        """With what the next snapshot has of files that were written since this one and no later than `over`, going by
+        their own times, and the directories they stand in."""
+        snapshot, delta = self.snapshots[place], self.deltas[place]
+        latest = over - snapshot.began + snapshot.wall_ns
+        found = dict(tree.entries)
+        for path, entry in delta.items():
+            if entry.kind in ("file", "link") and tree.snapshot.wall_ns < entry.mtime_ns <= latest:
+                parts = path.split(b"/")
+                above = [b"/".join(parts[:count]) for count in range(1, len(parts))]
+                found |= {one: delta[one] for one in above if one not in found and one in delta}
+                found[path] = entry
+        return dict(sorted(found.items()))
 
     def tree(self, place: int, doubts: tuple[str, ...] = ()) -> Tree:
         """As one of its snapshots found it."""

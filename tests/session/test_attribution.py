@@ -258,6 +258,27 @@ def test_the_tree_at_a_step_is_what_the_first_look_behind_it_saw() -> None:
     assert "no snapshot was taken between its end and" in at["two"].doubts[0]
 
 
+def test_where_nobody_looked_in_time_the_files_own_times_tell_and_it_is_said() -> None:
+    story = Story()
+    story.start({"a": b"0", "b": b"0"})
+    one, two = story.run("one"), story.run("two")
+    rows = [
+        (file("a", b"1", mtime_ns=one.wall_ns + 100), b"1"),
+        (file("b", b"2", mtime_ns=two.wall_ns + 100), b"2"),
+        (file("d/c", b"3", mtime_ns=one.wall_ns + 100), b"3"),
+    ]
+    story.shot.write(rows, "command", full=False)
+    found = story.told()
+    tree = found.trees[0].at(story.number(one))
+    archive = story.session.archive
+    assert {path: content(archive, entry) for path, entry in tree.entries.items()} == {
+        b"a": b"1",
+        b"b": b"0",
+        b"d/c": b"3",
+    }
+    assert not tree.exact and "own times" in tree.doubts[0]
+
+
 def test_a_prompt_is_as_old_as_the_files_before_it() -> None:
     story = Story()
     story.start({"a": b"0"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
@@ -17,36 +17,58 @@ from tapes_cli.worktrees import below, entry_object, find_path, octal, shown, wa
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def show_diff(
-    archive: Archive,
-    found: Attribution,
-    paths: Sequence[str],
-    first: int | None,
-    last: int | None,
-    *,
-    raw: bool,
-    as_json: bool,
-) -> None:
+type Diffs = Iterable[tuple[Worktree, FileDiff]]
+
+
+def of_range(found: Attribution, first: int | None, last: int | None) -> Iterator[tuple[Worktree, FileDiff]]:
     """From when step `first` was over (None, 0: the start) to when `last` was (None, more than there are: the end)."""
-    chosen = [find_path(found.trees, path) for path in paths]
-    lines: list[bytes] = []
     for tree in found.trees:
-        within = [path for where, path in chosen if where is tree]
-        if chosen and not within:
-            continue
         one = _tree(tree, first, len(found.doings.steps)) if first else tree.tree(0)
         other = _tree(tree, last, len(found.doings.steps)) if last is not None else tree.at()
         warn([*one.doubts, *(doubt for doubt in other.doubts if doubt not in one.doubts)])
-        for diff in differ(tree, one.snapshot.place, other.snapshot.place):
-            if not (below(diff.path, within) or (diff.was is not None and below(diff.was.path, within))):
-                continue
-            if _is_directory(diff):
-                continue  # git knows none either
-            both = texts(archive, diff)
-            if as_json:
-                output.show_json({"root": shown(tree.root), **diff_object(diff, both)})
-            else:
-                lines += file_lines(diff, both)
+        if one.snapshot.place > other.snapshot.place and (last is None or (first or 0) <= last):
+            continue  # a call is over after the command that it ran, which has a higher number
+        for diff in differ(tree, one, other):
+            yield tree, diff
+
+
+def of_step(found: Attribution, number: int) -> Iterator[tuple[Worktree, FileDiff]]:
+    """What is put to a step; to a call, what its commands did. Of what changed more than once, all together."""
+    step = found.doings.step(number)
+    both: dict[tuple[bytes, bytes], FileDiff] = {}
+    trees = {tree.root: tree for tree in found.trees}
+    for change in found.changes:
+        called = {doing.call for doing in change.causes[:1]}
+        if change.step != number and step.hash not in called:
+            continue
+        version = change.version
+        now = None if version.entry.kind == "gone" else version.entry
+        key = version.root, version.path
+        was = both[key].was if key in both else version.before
+        both[key] = FileDiff(version.path, was, now)
+    renamed = {(root, diff.was.path) for (root, path), diff in both.items() if diff.was and diff.was.path != path}
+    for (root, path), diff in sorted(both.items()):
+        unchanged = diff.now.same(diff.was) and diff.change != "renamed" if diff.now else diff.was is None
+        if not ((root, path) in renamed and diff.now is None) and not unchanged:
+            yield trees[root], diff
+
+
+def show_diff(
+    archive: Archive, found: Attribution, diffs: Diffs, paths: Sequence[str], *, raw: bool, as_json: bool
+) -> None:
+    """Those that lie in one of the paths."""
+    chosen = [find_path(found.trees, path) for path in paths]
+    lines: list[bytes] = []
+    for tree, diff in diffs:
+        within = [path for where, path in chosen if where is tree]
+        names = [side.path for side in (diff.was, diff.now) if side is not None]
+        if _is_directory(diff) or (chosen and not (within and any(below(path, within) for path in names))):
+            continue  # git knows no directories either
+        both = texts(archive, diff)
+        if as_json:
+            output.show_json({"root": shown(tree.root), **diff_object(diff, both)})
+        else:
+            lines += file_lines(diff, both)
     if as_json:
         return
     if raw:

@@ -264,7 +264,7 @@ class _Judging:
 
     def _during(self, snapshot: Snapshot) -> list[Doing]:
         """What may have made the changes that a snapshot saw. Without anything else: what has left jobs behind."""
-        found = [d for d in self.doings.all if self._in_window(d.began, d.ended, snapshot)]
+        found = self.doings.during(self.tree.snapshots[snapshot.place - 1].began, snapshot.ended)
         inner = [doing for doing in found if not doing.around]
         if not found:
             found = [d for d in self.doings.all if d.background and d.began < snapshot.ended][-1:]

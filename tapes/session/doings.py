@@ -7,8 +7,11 @@ the next request. A snapshot shows the state at a step's end when nothing else b
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
 from typing import Self
 
 from tapes.archive.base import Archive
@@ -65,8 +68,10 @@ class Doings:
     """In the order they began."""
     over: Mapping[int, int]
     """When each step was over, by its number."""
-    own: Mapping[int, frozenset[Digest]] = field(default_factory=dict)
-    """Steps that are the same as a doing: a call's result is the call's, a call's command the call's."""
+    own: Mapping[int, frozenset[Digest]]
+    """Doings that a step is the same as: a call's result is the call's, a call's command the call's."""
+    until: Sequence[float]
+    """For each doing when it and all before it were over."""
 
     @classmethod
     def read(cls, archive: Archive, session: Digest) -> Self:
@@ -75,11 +80,19 @@ class Doings:
 
     @classmethod
     def of(cls, found: View, steps: Sequence[Step]) -> Self:
-        return cls(found, steps, *_Timing(found, steps).result())
+        doings, over, own = _Timing(found, steps).result()
+        ends = (inf if doing.ended is None else doing.ended for doing in doings)
+        return cls(found, steps, doings, over, own, list(accumulate(ends, max)))
 
     def during(self, start: int, stop: int) -> list[Doing]:
         """Those under way in this time, in the order they began."""
-        return [doing for doing in self.all if doing.overlaps(start, stop)]
+        found: list[Doing] = []
+        for number in range(bisect_left(self.all, stop, key=lambda doing: doing.began) - 1, -1, -1):
+            if self.until[number] <= start:
+                break  # nothing that began before was still under way
+            if self.all[number].overlaps(start, stop):
+                found.append(self.all[number])
+        return found[::-1]
 
     def step(self, number: int) -> Step:
         at = number - 1  # numbers count from 1 without holes
@@ -216,16 +229,19 @@ def choose(found: Sequence[Snapshot], doings: Doings, number: int) -> Choice:
     """The snapshot that shows a root when a step was over, and what makes it doubtful that it does."""
     doings.step(number)
     over, own = doings.over[number], doings.own[number]
-    others = [d for d in doings.all if d.hash not in own and not d.around]
+
+    def others(start: int, stop: int) -> list[Doing]:
+        return [doing for doing in doings.during(start, stop) if doing.hash not in own and not doing.around]
+
     behind = next((s for s in found if s.began >= over), None)
     before = next((s for s in reversed(found) if s is not behind and s.began < over), None)
-    between = [] if behind is None else [d for d in others if d.overlaps(over, behind.began)]
+    between = [] if behind is None else others(over, behind.began)
     if behind is not None and not between:
-        meanwhile = [d for d in others if d.overlaps(max(over, behind.began), behind.ended)]
+        meanwhile = others(max(over, behind.began), behind.ended)
         doubts = (f"{_named(meanwhile)} went on while the snapshot was taken",) if meanwhile else ()
         return Choice(behind.place, doubts)
     if before is not None:
-        since = [d for d in doings.all if not d.around and d.overlaps(before.ended, over)]
+        since = [d for d in doings.during(before.ended, over) if not d.around]
         late = (
             f"no snapshot was taken between its end and {_named(between)}" if behind else "no snapshot was taken later"
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound
 from tapes.session.linediff import Hunk, counts, hunks, is_binary
-from tapes.session.worktree import Held, Worktree, content, why_not
+from tapes.session.worktree import Held, Tree, Worktree, content, why_not
 
 LARGEST = 16 << 20
 """Bytes of a file that is compared line by line."""
@@ -57,11 +57,11 @@ class Texts:
         return counts(self.old, self.new) if not self.why else (0, 0)
 
 
-def differ(tree: Worktree, one: int | None, other: int) -> Iterator[FileDiff]:
-    """Paths that differ between the snapshots at two places, sorted; None is before all: nothing was there."""
-    first = {} if one is None else tree.tree(one).entries
-    moved = {} if one is None else _moved(tree, *sorted((one, other)), forwards=one <= other)
-    yield from between(first, tree.tree(other).entries, moved)
+def differ(worktree: Worktree, one: Tree, other: Tree) -> Iterator[FileDiff]:
+    """Paths that differ between two trees of it, sorted."""
+    first, last = sorted((one.snapshot.place, other.snapshot.place))
+    moved = _moved(worktree, first, last + 1, forwards=one.snapshot.place <= other.snapshot.place)
+    yield from between(one.entries, other.entries, moved)
 
 
 def between(

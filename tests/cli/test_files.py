@@ -180,6 +180,7 @@ def test_a_diff_is_of_a_range_of_steps_and_says_what_is_binary(tapes: Tapes) -> 
     assert "-two" in tapes("files", f"story:..{command}", "--diff", "src/a").stdout
     beyond = tapes("files", f"story:{command - 1}..9999", "--diff")
     assert "+four" in beyond.stdout and "up to its end" in beyond.stderr
+    assert "rename from move" in tapes("files", f"story:{command}", "--diff").stdout
     (row,) = rows(tapes, "files", f"story:{command}", "--diff", "src/a")
     assert (row["added_lines"], row["removed_lines"], row["binary"]) == (1, 0, False) and "+four" in row["diff"]
 

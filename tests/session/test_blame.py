@@ -100,7 +100,7 @@ def test_trees_differ_in_what_was_added_deleted_renamed_changed_and_in_modes() -
     shot.write(rows, "command", full=False)
     session.close()
     tree, archive = worktree(session), session.archive
-    found = {diff.path: diff for diff in differ(tree, 0, 1)}
+    found = {diff.path: diff for diff in differ(tree, tree.tree(0), tree.tree(1))}
     assert {path: diff.change for path, diff in found.items()} == {
         b"a": "changed",
         b"b2": "renamed",
@@ -112,6 +112,6 @@ def test_trees_differ_in_what_was_added_deleted_renamed_changed_and_in_modes() -
     }
     assert texts(archive, found[b"a"]).counts() == (1, 0)
     assert (texts(archive, found[b"d"]).why, texts(archive, found[b"big"]).why) == ("binary", "it is too large")
-    back = {diff.path: diff.change for diff in differ(tree, 1, 0)}
+    back = {diff.path: diff.change for diff in differ(tree, tree.tree(1), tree.tree(0))}
     assert back[b"b"] == "renamed" and back[b"n"] == "deleted" and back[b"c"] == "added"
-    assert list(differ(tree, 1, 1)) == []
+    assert list(differ(tree, tree.tree(1), tree.tree(1))) == []

@@ -45,9 +45,6 @@ class Asked:
     found: Attribution
     ref: Ref
     paths: tuple[str, ...] = ()
-    first: int | None = None
-    last: int | None = None
-    """Steps of a range."""
     as_json: bool = False
 
 
@@ -81,24 +78,28 @@ def command(
         attribution = Attribution.of(archive, Doings.read(archive, found.session))
         if not attribution.trees:
             raise no_snapshots(found.session)
-        asked = Asked(attribution, found, paths, *_steps(ranged, found), as_json=as_json)
+        asked = Asked(attribution, found, paths, as_json)
         if logged is not None:
             from tapes_cli.file_log import show_log
 
             show_log(archive, attribution, found, logged, as_json=as_json)
         elif as_diff:
-            from tapes_cli.tree_diff import show_diff
+            from tapes_cli.tree_diff import of_range, of_step, show_diff
 
-            show_diff(archive, attribution, paths, asked.first, asked.last, raw=raw, as_json=as_json)
+            diffs = (
+                of_step(attribution, found.step)
+                if found.step
+                else of_range(attribution, *(_steps(ranged) if ranged else (None, None)))
+            )
+            show_diff(archive, attribution, diffs, paths, raw=raw, as_json=as_json)
         else:
             show_files(asked, everything=everything)
 
 
-def _steps(ranged: re.Match[str] | None, found: Ref) -> tuple[int | None, int | None]:
-    """A range's steps; None: from the start, to the end. Of one step: from the one before it."""
-    if ranged:
-        return (int(ranged["first"]) if ranged["first"] else None), (int(ranged["last"]) if ranged["last"] else None)
-    return (found.step - 1, found.step) if found.step else (None, None)
+def _steps(ranged: re.Match[str]) -> tuple[int | None, int | None]:
+    """None: from the start, to the end."""
+    first, last = (int(ranged[name]) if ranged[name] else None for name in ("first", "last"))
+    return first, last
 
 
 # -- a tree
@@ -113,7 +114,7 @@ def show_files(asked: Asked, *, everything: bool) -> None:
             continue
         at = at_ref(tree, asked.ref)
         last = _latest(asked.found, tree, at)
-        changed = {d.path: d.change for d in differ(tree, 0, at.snapshot.place) if below(d.path, chosen)}
+        changed = {d.path: d.change for d in differ(tree, tree.tree(0), at) if below(d.path, chosen)}
         bare = {path for path in changed if not _is_news(at, last.get(path), changed, path)}
         changed = {path: change for path, change in changed.items() if path not in bare}
         missing = [c for c in _missing(asked, tree, at) if below(c.claim.path, chosen)]
@@ -145,7 +146,11 @@ def _latest(found: Attribution, tree: Worktree, at: Tree) -> dict[bytes, Change]
     return {
         change.version.path: change
         for change in found.changes
-        if change.version.root == tree.root and change.version.snapshot.place <= at.snapshot.place
+        if change.version.root == tree.root
+        and (
+            change.version.snapshot.place <= at.snapshot.place
+            or at.entries.get(change.version.path) is change.version.entry
+        )
     }
 
 

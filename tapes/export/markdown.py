@@ -14,7 +14,7 @@ from tapes.export.quoting import code, fenced
 from tapes.session.moments import iso
 from tapes.session.threads import MAIN, Thread
 from tapes.session.transcript import Conversation
-from tapes.session.view import Step
+from tapes.session.view import Step, as_told
 from tapes.wire.turns import Text
 
 TITLES = {"tool.use": "call", "tool.result": "result", "command": "command"}
@@ -50,9 +50,9 @@ def ground(said: Conversation) -> Iterator[str]:
 
 
 def story(steps: Sequence[Step], threads: Mapping[str, Thread], *, of_one: bool) -> Iterator[str]:
-    """The steps one after the other. `of_one`: all are of one thread, which need not be named again and again."""
+    """The steps as they are told. `of_one`: all are of one thread, which need not be named again and again."""
     spawned = {thread.spawned_by: thread for thread in threads.values() if thread.spawned_by}
-    for step in steps:
+    for step in as_told(steps):
         yield ""
         yield _title(step, "" if of_one else step.thread)
         for name, value in _facts(step):

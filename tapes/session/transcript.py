@@ -22,7 +22,7 @@ from tapes.record.digest import Digest
 from tapes.session.exchanges import FAILED, Exchange
 from tapes.session.histories import mark
 from tapes.session.threads import MAIN, Thread, common
-from tapes.session.view import Step, View
+from tapes.session.view import Step, View, as_told
 from tapes.wire.dialects.json_body import compact, load
 from tapes.wire.dialects.writing import as_history, calls_in, holder_of, items_of, results_in, with_more
 from tapes.wire.turns import MODEL_ROLES, Block, Json, Message, RequestReading, ToolCall, ToolDecl
@@ -39,7 +39,7 @@ class Moment:
     number: int
     """Of the step that it is the end of; 0 where there is none."""
     steps: tuple[Step, ...]
-    """Those that are over, of all threads, as they are told."""
+    """Those that are over, of all threads, in the order of their numbers."""
     later: tuple[Step, ...]
     """Those behind it."""
     exchange: Exchange | None
@@ -105,7 +105,9 @@ def moment(found: View, steps: Sequence[Step], number: int | None = None, thread
         name = MAIN if MAIN in found.threads else next(iter(found.threads), MAIN)
     parents = {digest: record.parents for digest, record in found.records}
     exchange, answered = None, False
-    for step in reversed(over):
+    # The step itself says where it is; what else had been recorded by then may have been said behind it.
+    own = over[-1:] if number is not None else ()
+    for step in (*own, *reversed(as_told(over))):
         call = found.calls.exchanges.get(step.exchange) if step.exchange and step.type in SAID else None
         if call is None or call.request is None or (step.thread or MAIN) != name:
             continue  # a handshake carries nothing

@@ -181,9 +181,14 @@ def _pieces(body: bytes, arrivals: Iterable[tuple[int, int]]) -> list[Piece]:
 
 
 def _messages(
-    body: bytes, sizes: list[int] | None, binary: frozenset[int], arrivals: Iterable[tuple[int, int]]
+    body: bytes, sizes: list[int] | None, binary: frozenset[int], arrivals: list[tuple[int, int]]
 ) -> list[Piece]:
-    """The messages, each when its last byte came."""
+    """The messages, each when it came. There is one arrival for each; where redaction has changed their number, a
+    message comes when its last byte was released."""
+    parts = split(body, sizes) if body else []
+    if len(parts) == len(arrivals):
+        pairs = zip(parts, arrivals, strict=True)
+        return [Piece(after_us, data, n not in binary) for n, (data, (_, after_us)) in enumerate(pairs)]
     moments: list[tuple[int, int]] = []
     at = waited = 0
     for size, after_us in arrivals:
@@ -191,7 +196,7 @@ def _messages(
         moments.append((at, waited))
     found: list[Piece] = []
     end = told = 0
-    for n, data in enumerate(split(body, sizes) if body else ()):
+    for n, data in enumerate(parts):
         end += len(data) + (n > 0)
         when = next((moment for reached, moment in moments if reached >= end), moments[-1][1] if moments else 0)
         found.append(Piece(max(0, when - told), data, n not in binary))

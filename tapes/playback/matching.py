@@ -15,15 +15,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from tapes.playback.difference import Difference, difference
-from tapes.playback.normal import Form, Marks, Reader, marks
+from tapes.playback.normal import Form, Marks, Reader, fits, marks
 from tapes.playback.places import Places
 from tapes.playback.recorded import Answer, Kind, Recorded, operation
 from tapes.playback.rewriting import rewritten
 from tapes.record.digest import Digest, blob_digest
 from tapes.wire.json_value import Json
 
-_LEARNED_FROM = 3
-"""So many of the nearest requests are asked for directories."""
+_NEAREST = 3
+"""So many requests are looked at closely where none has the same form."""
 _SHORTEST_ID = 7
 
 
@@ -126,6 +126,8 @@ class Tape:
             self._learn_ids(self._reader.form(self.recorded[found].request()), form)
             return self._give(found, "alike")
         own = marks(form.tree)
+        if (found := self._behind_markers(group, own, form)) is not None:
+            return self._give(found, "alike")
         ways = [("counted", group.by_counted.get(own.counted, []))]
         if self._lenient:
             ways.append(("lenient", group.by_calls.get(own.calls, [])))
@@ -180,13 +182,19 @@ class Tape:
 
         return sorted(group.members, key=common, reverse=True)
 
+    def _behind_markers(self, group: _Group, own: Marks, form: Form) -> int | None:
+        """One of the nearest that is free and the same but for what was redacted in it."""
+        near = [n for n in self._near(group, own)[:_NEAREST] if n not in self.given]
+        trees = ((n, self._reader.form(self.recorded[n].request()).tree) for n in near)
+        return next((n for n, tree in trees if fits(tree, form.tree)), None)
+
     def _learned(self, group: _Group, form: Form) -> bool:
         """Whether the nearest requests tell of new directories."""
         if all(name in self.places.new for name in self.places.old):
             return False
         now = list(_texts(form.tree))
         learned = False
-        for n in self._near(group, marks(form.tree))[:_LEARNED_FROM]:
+        for n in self._near(group, marks(form.tree))[:_NEAREST]:
             then = list(_texts(Reader(str).form(self.recorded[n].request()).tree))
             learned = self.places.learn(then, now) or learned
         if learned:  # all forms are others now

@@ -89,7 +89,7 @@ def whole(word: str) -> str:
         return r"/root(?=/\.)"
     if word.startswith("/"):
         return re.escape(word) + r"(?![A-Za-z0-9_]|-[A-Za-z0-9]|\.[A-Za-z0-9])"
-    return r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf]))" + re.escape(word) + r"(?![A-Za-z0-9])"
+    return r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4}))" + re.escape(word) + r"(?![A-Za-z0-9])"
 
 
 def _told(then: str, now: str, unknown: Mapping[str, str]) -> Iterable[tuple[str, str]]:

@@ -202,3 +202,10 @@ def test_what_comes_when_all_was_played_is_told_apart() -> None:
     ask(played, body(user("Go.")))
     after = ask(played, body(user("More.")))
     assert isinstance(after, Refused) and after.behind
+
+
+def test_a_marker_in_the_recording_stands_for_whatever_was_secret() -> None:
+    played = tape([(body(user("Go."), result("KEY=[REDACTED:env:KEY]\nB=1")), b"a")])
+    assert isinstance(ask(played, body(user("Go."), result("KEY=\nB=1"))), Refused)
+    assert isinstance(ask(played, body(user("Go."), result("KEY=anything\nC=1"))), Refused)
+    assert answered(ask(played, body(user("Go."), result("KEY=anything\nB=1")))) == b"a"

@@ -119,7 +119,7 @@ class Tape:
             return self._give(free, "exact")
         form = self._reader.form(body)
         found = self._alike(group, form)
-        if found is None and self._learned(group, form):
+        while found is None and self._learned(group, body, form):
             form = self._reader.form(body)
             found = self._alike(group, form)
         if found is not None:
@@ -188,11 +188,11 @@ class Tape:
         trees = ((n, self._reader.form(self.recorded[n].request()).tree) for n in near)
         return next((n for n, tree in trees if fits(tree, form.tree)), None)
 
-    def _learned(self, group: _Group, form: Form) -> bool:
+    def _learned(self, group: _Group, body: bytes, form: Form) -> bool:
         """Whether the nearest requests tell of new directories."""
         if all(name in self.places.new for name in self.places.old):
             return False
-        now = list(_texts(form.tree))
+        now = list(_texts(Reader(str).form(body).tree))
         learned = False
         for n in self._near(group, marks(form.tree))[:_NEAREST]:
             then = list(_texts(Reader(str).form(self.recorded[n].request()).tree))

@@ -9,7 +9,7 @@ lay out alike: where a line of the recording has the old directory, the same lin
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 SHORTEST = 4
@@ -50,12 +50,33 @@ class Places:
         unknown = {name: path for name, path in self.old.items() if name not in self.new and len(path) >= SHORTEST}
         found: dict[str, set[str]] = {}
         if unknown:
-            for name, path in _told("\n".join(recorded), "\n".join(asked), unknown):
+            for name, path in self._told("\n".join(recorded), "\n".join(asked), unknown):
                 found.setdefault(name, set()).add(path)
         learned = {name: paths.pop() for name, paths in found.items() if len(paths) == 1}
         self.new |= learned
         self._finder = _Finder([*self.old.items(), *self.new.items()])
         return bool(learned)
+
+    def _told(self, then: str, now: str, unknown: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """What lines tell that differ by nothing but directories."""
+        lines: dict[str, list[str]] = {}
+        for line in now.split("\n"):
+            lines.setdefault(_ABSOLUTE.sub("/", line), []).append(line)
+        for line in then.split("\n"):
+            held = [(name, path) for name, path in unknown.items() if path in line]
+            alike = [_ABSOLUTE.findall(other) for other in lines.get(_ABSOLUTE.sub("/", line), [])] if held else []
+            for name, path in held:
+                for n, old in enumerate(_ABSOLUTE.findall(line)):
+                    found = {paths[n] for paths in alike}
+                    if (old == path or old.startswith(f"{path}/")) and len(found) == 1:
+                        yield from self._parted(name, old[len(path) :], found.pop())
+
+    def _parted(self, name: str, tail: str, new: str) -> Iterator[tuple[str, str]]:
+        """A directory of today, where `tail` is what follows it: of as many parts, each the same but for places."""
+        parts = new.split("/")
+        at = len(parts) - tail.count("/")
+        if at > 1 and self.named(tail) == self.named("".join(f"/{part}" for part in parts[at:])):
+            yield name, "/".join(parts[:at])
 
 
 def spellings(path: str) -> tuple[str, str, str]:
@@ -90,21 +111,3 @@ def whole(word: str) -> str:
     if word.startswith("/"):
         return re.escape(word) + r"(?![A-Za-z0-9_]|-[A-Za-z0-9]|\.[A-Za-z0-9])"
     return r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4}))" + re.escape(word) + r"(?![A-Za-z0-9])"
-
-
-def _told(then: str, now: str, unknown: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Lines that differ by nothing but a directory."""
-    lines: dict[str, list[str]] = {}
-    for line in now.split("\n"):
-        lines.setdefault(_ABSOLUTE.sub("/", line), []).append(line)
-    for line in then.split("\n"):
-        for name, path in unknown.items():
-            if path not in line:
-                continue
-            alike = lines.get(_ABSOLUTE.sub("/", line), [])
-            paths = [_ABSOLUTE.findall(other) for other in alike]
-            for n, old in enumerate(_ABSOLUTE.findall(line)):
-                tail = old[len(path) :] if old == path or old.startswith(f"{path}/") else None
-                found = {p[n] for p in paths if n < len(p)}
-                if tail is not None and len(found) == 1 and (new := found.pop()).endswith(tail):
-                    yield name, new[: len(new) - len(tail)] or "/"

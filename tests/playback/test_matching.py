@@ -209,3 +209,16 @@ def test_a_marker_in_the_recording_stands_for_whatever_was_secret() -> None:
     assert isinstance(ask(played, body(user("Go."), result("KEY=\nB=1"))), Refused)
     assert isinstance(ask(played, body(user("Go."), result("KEY=anything\nC=1"))), Refused)
     assert answered(ask(played, body(user("Go."), result("KEY=anything\nB=1")))) == b"a"
+
+
+def test_the_home_is_learned_too_also_where_it_holds_what_is_named_after_the_directory() -> None:
+    def asked(home: str, place: str) -> bytes:
+        slug = place.replace("/", "-")
+        return body(user(f"Memory: `{home}/.claude/projects/{slug}/memory/`\nAt: {place}\nAlso {home}/.x"))
+
+    played = tape(
+        [(asked("/home/ann", "/home/ann/p"), b"/home/ann/.x /home/ann/p/a")],
+        Places({"cwd": "/home/ann/p", "home": "/home/ann"}),
+    )
+    assert answered(ask(played, asked("/home/bob", "/srv/q/r"))) == b"/home/bob/.x /srv/q/r/a"
+    assert played.places.new == {"cwd": "/srv/q/r", "home": "/home/bob"}

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,6 +19,7 @@ from tapes.archive.base import Archive
 from tapes.errors import UsageError
 from tapes.native.carried import carried
 from tapes.native.place import AGENTS, write
+from tapes.session.worktree import worktrees
 from tapes.wire import agents
 from tapes.wire.agents.words import program_at
 from tapes_addons.harmless import harmless
@@ -25,9 +27,9 @@ from tapes_addons.snapshot import snapshot
 from tapes_cli.home import open_archive
 from tapes_cli.launching import working_directory
 from tapes_cli.pointing import Point, differing, point, settings
+from tapes_cli.today import LISTED, difference
 
 _RESUMING = {"claude": {"--resume", "-r", "--continue", "-c", "--session-id"}, "codex": {"resume", "fork"}}
-LISTED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +100,36 @@ def _directory(recorded: str) -> tuple[str, list[str]]:
 
 
 def _difference(archive: Archive, at: Point, cwd: str) -> Iterator[str]:
-    """How the directory differs from what it was."""
-    opened = at.found.records[0][1].body
-    then = opened.get("git") or {}
-    now = snapshot(cwd, {}).get("git") if cwd else None
+    """How the directory differs from what it was: by its snapshots, else as far as git can tell."""
+    trees = worktrees(archive, at.found.records)
+    own = next((tree for tree in trees if _holds(tree.root, cwd)), None)
+    if own is not None:
+        tree = own.at(at.at.number or None)
+        yield from difference(tree).lines()
+        yield from (f"not sure: {doubt}" for doubt in tree.doubts)
+        return
     yield "no snapshot of the directory at that step is recorded: what its files were then is not known"
+    yield from _by_git(at.found.records[0][1].body.get("git") or {}, cwd)
+
+
+def _holds(root: bytes, cwd: str) -> bool:
+    real = os.fsencode(os.path.realpath(cwd))
+    return real == root or real.startswith(root.rstrip(b"/") + b"/")
+
+
+def _by_git(then: Mapping[str, Any], cwd: str) -> Iterator[str]:
+    now = snapshot(cwd, {}).get("git") if cwd else None
     if not isinstance(now, Mapping):
         yield "and it is under no version control that could tell"
-    elif not then:
-        yield f"git is at {str(now.get('head', ''))[:12]} now; where it was is not recorded"
-    elif then.get("head") != now.get("head"):
-        was, at_now = (str(state.get("head"))[:12] for state in (then, now))
-        yield f"git was at {was} when the session began, and is at {at_now} now"
+        return
+    was, is_at = str(then.get("head", ""))[:12], str(now.get("head", ""))[:12]
+    if not was:
+        yield f"git is at {is_at} now; where it was is not recorded"
+    elif was != is_at:
+        yield f"git was at {was} when the session began, and is at {is_at} now"
     else:
-        yield f"git is at {str(now.get('head'))[:12]}, as it was when the session began"
-    if isinstance(now, Mapping) and now.get("dirty"):
+        yield f"git is at {is_at}, as it was when the session began"
+    if now.get("dirty"):
         changed = [str(path) for path in list(now.get("changed", ()))[:LISTED]]
         more = f" and {int(now['dirty']) - len(changed)} more" if int(now["dirty"]) > len(changed) else ""
         yield f"not committed now: {', '.join(changed)}{more}"

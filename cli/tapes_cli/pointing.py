@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tapes.archive.base import Archive
-from tapes.archive.refs import resolve
+from tapes.archive.refs import Ref, resolve
+from tapes.errors import NotFound
 from tapes.record.digest import Digest
 from tapes.session.transcript import Moment, moment
 from tapes.session.view import Step, View, view
@@ -69,11 +70,22 @@ def point(archive: Archive, ref: str, thread: str = "") -> Point:
     meant = resolve(archive, ref)
     found = view(archive, meant.session)
     steps = list(found.steps)
-    number = meant.step
-    if number is None and meant.record is not None:
-        number = next((step.number for step in reversed(steps) if step.hash == meant.record), None)
-    at = moment(found, steps, number, thread)
+    at = moment(found, steps, step_of(meant, found, steps), thread)
     return Point(meant.session, found, at, at.steps[-1] if at.steps else None)
+
+
+def step_of(ref: Ref, found: View, steps: Sequence[Step]) -> int | None:
+    """The step that a REF means; None for the end. A record means the last step that was read from it or before it."""
+    if ref.step is not None or ref.record is None:
+        return ref.step
+    own = [step.number for step in steps if step.hash == ref.record]
+    if not own:
+        order = {digest: n for n, (digest, _) in enumerate(found.records)}
+        place = order[ref.record]
+        own = [step.number for step in steps if order[step.hash] <= place]
+    if not own:
+        raise NotFound(f"no step had happened by the record {ref.record.short()}", hint="`tapes show` lists the steps")
+    return max(own)
 
 
 def settings(at: Point) -> tuple[dict[str, str], list[str]]:

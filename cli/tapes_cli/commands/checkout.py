@@ -9,38 +9,55 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tapes.archive.refs import Ref, resolve
-from tapes.errors import NotFound
+from tapes.archive.refs import resolve
+from tapes.errors import UsageError
 from tapes_cli import checkouts, output
 from tapes_cli.exit_codes import Exit
 from tapes_cli.home import home, open_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tapes.checkout.taking import Report
-    from tapes.session.view import Step, View
 
 
 @click.command("checkout")
 @click.argument("ref", default="@")
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path), metavar="DIR", help="Where; new, or empty.")
+@click.option("--as", "agent", metavar="AGENT", default="", help="As a transcript that claude or codex goes on from.")
+@click.option("--cwd", metavar="DIR", default="", help="With --as: the directory in which it is to go on.")
 @click.option("--thread", default="", metavar="T", help="Of this thread: its id or the beginning of it, or its name.")
 @click.option("--force", is_flag=True, help="Into a directory with something in it; nothing there is deleted.")
 @click.option("--partial", is_flag=True, help="What is left, where something of it is damaged or withheld.")
 @click.option("--list", "listed", is_flag=True, help="List what is out.")
 @click.option("--json", "as_json", is_flag=True, help="As an object; fields in docs/cli.md.")
-def command(ref: str, path: Path | None, thread: str, force: bool, partial: bool, listed: bool, as_json: bool) -> int:
+def command(
+    ref: str,
+    path: Path | None,
+    agent: str,
+    cwd: str,
+    thread: str,
+    force: bool,
+    partial: bool,
+    listed: bool,
+    as_json: bool,
+) -> int:
     """Take a moment of a session out as files: what was said, the request, the commands, the working directory.
 
-    REF:12 is the end of step 12, REF alone the end of the session. Nothing is executed.
+    REF:12 is the end of step 12, REF alone the end of the session. Nothing is executed. With --as it becomes a
+    transcript in the agent's own form and place, and the command is printed with which the agent goes on from it.
     """
     if listed:
         return show_list(as_json)
+    if agent:
+        if path or force or partial:
+            raise UsageError("--as writes to the agent's own place: -o, --force and --partial are of files")
+        return go_on(ref, agent, cwd, thread, as_json)
+    if cwd:
+        raise UsageError("--cwd says where an agent is to go on: it belongs to --as")
     from tapes.checkout.folder import Folder
     from tapes.checkout.taking import take
     from tapes.session.transcript import moment
     from tapes.session.view import view
+    from tapes_cli.pointing import step_of
 
     with open_archive() as archive:
         found_ref = resolve(archive, ref)
@@ -63,18 +80,16 @@ def command(ref: str, path: Path | None, thread: str, force: bool, partial: bool
     return Exit.DAMAGED if report.damaged else Exit.FOUND if report.lost else Exit.OK
 
 
-def step_of(ref: Ref, found: View, steps: Sequence[Step]) -> int | None:
-    """The step that a REF means; None for the end. A record means the last step that was read from it or before it."""
-    if ref.step is not None or ref.record is None:
-        return ref.step
-    own = [step.number for step in steps if step.hash == ref.record]
-    if not own:
-        order = {digest: n for n, (digest, _) in enumerate(found.records)}
-        place = order[ref.record]
-        own = [step.number for step in steps if order[step.hash] <= place]
-    if not own:
-        raise NotFound(f"no step had happened by the record {ref.record.short()}", hint="`tapes show` lists the steps")
-    return max(own)
+def go_on(ref: str, agent: str, cwd: str, thread: str, as_json: bool) -> int:
+    from tapes_cli.going_on import take
+
+    taken = take(ref, agent, cwd=cwd, thread=thread)
+    checkouts.record(home(), taken.session, taken.step, taken.thread, taken.made.path, "", agent)
+    if as_json:
+        output.show_json(taken.as_object())
+    else:
+        taken.say()
+    return Exit.OK
 
 
 def told(report: Report, target: Path, aside: str) -> dict[str, Any]:

@@ -13,13 +13,18 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support import KEY, Bench, bench
+from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.refs import resolve
+from tapes.native.carried import carried
+from tapes.session.transcript import moment
+from tapes.session.view import view
 from tapes_addons.terminal import supervisor
 
 pytestmark = pytest.mark.real_agent
@@ -218,3 +223,43 @@ def check_commands(desk: Bench) -> None:
 def is_call(request: bytes) -> bool:
     """A call to a model has the words of a conversation in it; telemetry and settings have not."""
     return any(word in request for word in (b'"messages"', b'"contents"', b'"input"'))
+
+
+@pytest.mark.parametrize("real", AGENTS[:2], ids=lambda real: real.name)
+def test_a_real_agent_goes_on_from_the_middle_of_a_run_and_sends_the_same_history(
+    install: Callable[[Real], str], tmp_path: Path, real: Real
+) -> None:
+    program = install(real)
+    with desk_for(replace(real, fault=False), tmp_path) as desk:
+        real.prepare(tmp_path / "user", "")
+        assert desk.run(program, *real.words, options=[*elsewhere(desk), "--name", "first"]).returncode == 0
+        results = [step["step"] for step in desk.rows("show", "first") if step["type"] == "tool.result"]
+        shutil.rmtree(tmp_path / "user" / ".claude" / "projects", ignore_errors=True)  # as if it had deleted its own
+        words = ["Go on." if word == "Do it." else word for word in real.words]
+        origin = ["--from", f"first:{results[1]}", "--yes"]
+        done = desk.run(program, *words, options=[*elsewhere(desk), *origin], timeout=150)
+        assert done.returncode == 0, done.stderr.decode()[-2000:]
+        before = history_of(desk, "first", results[1])
+        asked = (step for step in desk.rows("show", "first-b1") if step["type"] == "prompt")
+        prompt = next(step for step in asked if step["text"] == "Go on.")
+        now = history_of(desk, "first-b1", prompt["step"])
+        assert len(before) > 4
+        assert now[: len(before)] == before
+        desk.assert_sound()
+
+
+def history_of(desk: Bench, name: str, step: int) -> list[Any]:
+    """What the model was told up to a step: blocks, or items, without what moves with each request."""
+    with LmdbArchive.open(desk.home / "archive", readonly=True) as archive:
+        found = view(archive, resolve(archive, name).session)
+        items = carried(archive, found, moment(found, list(found.steps), step)).items
+    moving = ("cache_control", "internal_chat_message_metadata_passthrough")
+    said = []
+    for item in items:
+        assert isinstance(item, dict)
+        content = item.get("content") if "type" not in item else [item]
+        for block in content if isinstance(content, list) else [{"type": "text", "text": content}]:
+            assert isinstance(block, dict)
+            kept = {key: value for key, value in block.items() if key not in moving and value is not None}
+            said.append((item.get("role"), kept))
+    return said

@@ -82,6 +82,7 @@ class _Lines:
         self.last: str | None = None
         self.prompt = ""
         self._uses: dict[str, str] = {}
+        self._shells: set[str] = set()
 
     def write(self) -> Iterator[str]:
         """Make the lines. Gives what is to be said of them."""
@@ -125,6 +126,7 @@ class _Lines:
             made = self._add({"type": "assistant", "message": message})
             if block.get("type") == "tool_use":
                 self._uses[str(block.get("id"))] = made
+                self._shells |= {str(block.get("id"))} if block.get("name") == "Bash" else set()
 
     def _user(self, blocks: Sequence[dict[str, Json]]) -> None:
         others: list[dict[str, Json]] = []
@@ -134,7 +136,8 @@ class _Lines:
                 others = []
                 line: dict[str, Any] = {"type": "user", "message": {"role": "user", "content": [block]}}
                 use = self._uses.get(str(block.get("tool_use_id")))
-                self._add(line | ({"sourceToolAssistantUUID": use} if use else {}))
+                shown = _shown(block) if str(block.get("tool_use_id")) in self._shells else {}
+                self._add(line | shown | ({"sourceToolAssistantUUID": use} if use else {}))
             else:
                 others.append(block)
         self._words(others)
@@ -163,6 +166,16 @@ class _Lines:
         self.made.append({"parentUuid": self.last, **self._common, **line, "uuid": made, "timestamp": stamp})
         self.last = made
         return made
+
+
+def _shown(result: dict[str, Json]) -> dict[str, Any]:
+    """What Claude Code's screen shows of a command's result; the model is told the result itself."""
+    said = result.get("content")
+    if not isinstance(said, str):
+        return {}
+    if result.get("is_error"):
+        return {"toolUseResult": f"Error: {said}"}
+    return {"toolUseResult": {"stdout": said, "stderr": "", "interrupted": False, "isImage": False}}
 
 
 def _blocks(content: Json) -> list[dict[str, Json]]:

@@ -61,7 +61,8 @@ def write(it: Carried, agent: str, cwd: str, title: str, environ: Mapping[str, s
         _put(path, data)
     except OSError as error:
         raise ArchiveError(f"cannot write the transcript: {error.strerror} ({error.filename})") from error
-    return Resumable(agent, session, path, cwd, words, (*it.notes, *notes))
+    asked = [f"the model was {it.model}; {agent} goes on with the one that is set for it"] if it.model else []
+    return Resumable(agent, session, path, cwd, words, (*it.notes, *notes, *asked))
 
 
 def used_here(agent: str, environ: Mapping[str, str], home: str) -> bool:

@@ -73,7 +73,7 @@ class Page:
         if self._exchange is not None and step.type in ("prompt", "reminder", "answer", "thinking", "error", "seam"):
             yield from self._asked_of_model(self._exchange)
         if facts.get("usage"):
-            yield from section("usage", [" · ".join(f"{k} {v}" for k, v in facts["usage"].items())])
+            yield from section("usage", [" · ".join(f"{k} {v}" for k, v in facts["usage"].items()), *self._cost()])
         yield from self._failures()
         yield from self._hashes()
 
@@ -123,6 +123,11 @@ class Page:
         answer = [s for s in self._steps if s.exchange == exchange.hash and s not in new and s not in results]
         if self._step.hash == exchange.hash and answer:
             yield from section("answered with", [self._story.line(s) for s in answer], drawn=True)
+
+    def _cost(self) -> Iterator[str]:
+        from tapes_cli.session_usage import cost_of, priced  # and the price lists
+
+        yield from priced(cost_of(self._archive, self._view, self._step))
 
     def _failures(self) -> Iterator[str]:
         failed = [s for s in self._steps if s.failed and s is not self._step]

@@ -167,6 +167,14 @@ def test_each_call_and_each_conversation_says_what_it_took(b: Bench) -> None:
     assert {row["purpose"] for row in calls} == {"main"} and "main" in shown(b, "late", "--threads")
 
 
+def test_the_list_of_sessions_says_what_they_took_as_their_threads_do(b: Bench) -> None:
+    for row in b.rows("log", "--usage"):
+        (thread,) = b.rows("show", row["name"], "--threads")
+        assert (row["usage"], row["cost"], row["unpriced"]) == (thread["usage"], thread["cost"], thread["unpriced"])
+    assert "tokens" in b.tapes("log", "--usage").stdout.decode()
+    assert b.tapes("log", "--usage", "--tree").returncode == 2
+
+
 def test_the_heading_is_whole_where_there_is_little_room(b: Bench) -> None:
     b.environ |= {"COLUMNS": "40"}
     text = shown(b, "late")

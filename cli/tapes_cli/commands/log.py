@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import click
 
+from tapes.archive.base import Archive
 from tapes.archive.summary import Summary
+from tapes.errors import UsageError
 from tapes.session.rows import Row, rows
 from tapes_cli import output
 from tapes_cli.home import open_archive
@@ -17,19 +20,26 @@ from tapes_cli.lineage import Lineage
 @click.command("log")
 @click.option("--json", "as_json", is_flag=True, help="One object a line; fields in docs/cli.md.")
 @click.option("-n", "--limit", type=click.IntRange(1), help="Only the newest N sessions.")
+@click.option("--usage", "with_usage", is_flag=True, help="With tokens and cost, which takes a while the first time.")
 @click.option("--tree", is_flag=True, help="Each session below the one that it branches off or continues.")
-def command(as_json: bool, limit: int | None, tree: bool) -> None:
+def command(as_json: bool, limit: int | None, with_usage: bool, tree: bool) -> None:
     """List the recorded sessions, newest first."""
-    with open_archive() as archive:
+    if tree and with_usage:
+        raise UsageError("--usage and --tree are two lists")
+    with open_archive() as archive, ExitStack() as stack:
         if tree:
             show_tree(Lineage(list(rows(archive))), as_json, limit)
             return
         found: list[Row] = []
+        told: list[tuple[str, ...]] = []
+        took_by = _usage(archive, stack) if with_usage else None
         for row in rows(archive):
+            usage, took = took_by(row) if took_by else ({}, ())
             if as_json:
-                output.show_json(as_object(row))
+                output.show_json(as_object(row) | usage)
             else:
                 found.append(row)
+                told.append((*cells(row)[:7], *took, *cells(row)[9:]) if with_usage else cells(row))
             limit = None if limit is None else limit - 1
             if limit == 0:
                 break
@@ -41,7 +51,20 @@ def command(as_json: bool, limit: int | None, tree: bool) -> None:
         unmatched = f", {witnessed - joined} joined to no call" if witnessed > joined else ""
         covered = f"{coverage(whole)} · {witnessed} commands witnessed{unmatched}"
         foot = ["", *output.wrapped(covered, output.width())] if whole else []
-        output.page([*output.table([cells(row) for row in found], head, stretch=3), *foot])
+        head = (*head[:7], "tokens", "cost", *head[9:]) if with_usage else head
+        output.page([*output.table(told, head, stretch=3), *foot])
+
+
+def _usage(archive: Archive, stack: ExitStack) -> Callable[[Row], tuple[dict[str, Any], tuple[str, ...]]]:
+    from tapes_cli import session_usage  # and all dialects, which the list alone need not wait for
+
+    sums = session_usage.sums_of(archive, stack)
+
+    def found(row: Row) -> tuple[dict[str, Any], tuple[str, ...]]:
+        total = None if row.error else sums(row)
+        return session_usage.as_object(total), session_usage.cells(total)
+
+    return found
 
 
 def show_tree(lineage: Lineage, as_json: bool, limit: int | None) -> None:

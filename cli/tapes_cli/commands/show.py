@@ -228,7 +228,11 @@ def show_step(archive: Archive, ref: Ref, wanted: Wanted) -> None:
         raise UsageError("--thread and --type choose among steps, and REF names one already")
     changed, _ = changed_files(archive, replace(found, steps=iter(steps)), wanted)
     if wanted.as_json:
-        output.show_json(step_object(step, found.threads, changed))
+        from tapes_cli.session_usage import cost_of  # and the price lists
+
+        amount = cost_of(archive, found, step)
+        cost = {"cost": None if amount is None else str(amount)} if step.facts.get("usage") else {}
+        output.show_json(step_object(step, found.threads, changed) | cost)
     elif wanted.raw:
         say_raw([step])
     else:

@@ -26,6 +26,7 @@ from tapes.session.commands import Ran, outputs, signal_name
 from tapes.session.exchanges import FAILED, Exchange, gather
 from tapes.session.view import failure, said_in
 from tapes.wire import dialects
+from tapes.wire.purposes import purpose_of
 from tapes.wire.turns import MODEL_ROLES, Json, Text, Thinking
 
 REMEMBERED = 32
@@ -155,12 +156,15 @@ class Texts:
     def opened(self, digest: Digest) -> Iterator[Item]:
         """Of an `exchange.open`: what is new in its request."""
         calls = self.calls(digest)
-        facts = _of_exchange(calls, calls.exchanges[digest])
+        exchange = calls.exchanges[digest]
+        history = calls.history(exchange)
+        by_agent = purpose_of(history.request, str(exchange.body["url"])) != "main"
+        facts = _of_exchange(calls, exchange)
         number = 0
-        for _, message in calls.turn(calls.exchanges[digest]).messages:
+        for _, message in history.turn.messages:
             if message.role in MODEL_ROLES:
                 continue
-            for type_, text in said_in(message):
+            for type_, text in said_in(message, by_agent=by_agent):
                 # Of media the kind is found, and never a byte.
                 yield Item(number, type_, text.partition(" (")[0] if type_ == "media" else text, facts)
                 number += 1

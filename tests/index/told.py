@@ -17,7 +17,8 @@ from tapes.session.commands import pieces
 from tapes.session.view import steps
 from witnessed import Session
 
-WORDS = ("red", "green", "reddish", "Blue", "größe", "a.py", "v1", "12", "k1", "k2")
+WORDS = ("red", "green", "reddish", "Blue", "größe", "a.py", "v1", "12", "k4", "k6")
+"""The last two look like marks of facts."""
 TOOLS = ("Bash", "Read")
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join)
 happenings = st.lists(
@@ -170,5 +171,6 @@ nested = st.recursive(
 parts = st.one_of(
     leaves, leaves.map(_not), words.map(_not), st.lists(leaves | leaves.map(_not), min_size=2, max_size=2).map(_or)
 )
-queries = st.one_of(st.lists(parts, min_size=2, max_size=3).map(_and), nested)
+without = st.tuples(words, words.map(_not), words.map(_not)).map(list).map(_and)
+queries = st.one_of(st.lists(parts, min_size=2, max_size=3).map(_and), without, nested)
 """A query as it is typed, and what it means."""

@@ -88,6 +88,13 @@ class Bench:
         assert draft.hash is not None
         self.session = draft.hash
 
+    @classmethod
+    def of(cls, archive: Any, session: Digest) -> Bench:
+        """To read a session of another archive with."""
+        bench = cls.__new__(cls)
+        bench.archive, bench.session = archive, session
+        return bench
+
     @contextmanager
     def taking(self, *roots: Path, env: dict[str, str] | None = None, **task: Any) -> Iterator[Taker]:
         """A process whose first snapshot is in."""

@@ -91,6 +91,7 @@ class Beside:
         self._tell(line(end=True))
         until = time.monotonic() + timeout_s
         while not self._over.wait(min(SHOW_S, max(0.0, until - time.monotonic()))):
+            self._tell(b"")  # should the socket have been full before
             rows = f", {self._rows} paths so far" if self._rows else ""
             self._progress(f"waiting for the last snapshot of the working directory{rows}")
             if time.monotonic() >= until:

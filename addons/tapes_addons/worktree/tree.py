@@ -179,6 +179,8 @@ class Tree:
         ignored: set[bytes] = set()
         for place, git in self._gits.items():
             told = git.ignored_now()
+            if told is None:
+                self._fresh = False  # then it is asked for each path
             ignored |= {place + b"/" + path if place else path for path in told or ()}
         self._ignored = ignored
         for path in ignored:

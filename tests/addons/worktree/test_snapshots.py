@@ -1,5 +1,6 @@
 """With real processes, real files and a real git: at each step the snapshots give what was on the disk then."""
 
+import errno
 import os
 import shutil
 import socket
@@ -9,8 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from strategies import opening
+from tapes.archive.base import Batch
+from tapes.archive.memory_archive import MemoryArchive
 from tapes.archive.verify import verify
+from tapes.errors import ArchiveFull
 from tapes.record.kinds import body_refs
+from tapes.wire.redact import Redactor
+from tapes_addons.worktree import tree as watched_tree
+from tapes_addons.worktree.snapshots import Snapshots
+from tapes_addons.worktree.watch import Watcher
 from worktree import Bench, Tree, on_disk
 
 STEPS = [
@@ -83,6 +92,61 @@ def test_at_every_step_the_snapshots_give_what_was_on_the_disk(project: Path, be
     assert [causes[n] for n in range(len(trees))] == ["start", *["command"] * len(STEPS), "end"]
     renamed = [row for record in bench.records() for row in bench.rows(record) if row.facts.get("from") == b"new.txt"]
     assert [row.path for row in renamed] == [b"renamed.txt"]
+
+
+@pytest.mark.parametrize("watched", ["no watcher", "a queue that runs over", "too few watches"])
+def test_where_nobody_can_watch_everything_is_looked_at(
+    project: Path, monkeypatch: pytest.MonkeyPatch, watched: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no more")
+
+    def overrun(self: Watcher) -> tuple[set[bytes], bool]:
+        return set(), True
+
+    target = {"no watcher": "__init__", "a queue that runs over": "take", "too few watches": "add"}[watched]
+    monkeypatch.setattr(Watcher, target, overrun if target == "take" else refuse)
+    archive, draft = MemoryArchive(), opening()
+    archive.commit(Batch(drafts=[draft]))
+    assert draft.hash is not None
+    tree = watched_tree.Tree(os.fsencode(project))
+    snapshots = Snapshots(tree, draft.hash, Redactor(), archive.commit)
+    bench = Bench.of(archive, draft.hash)
+    snapshots.take("start")
+    for name, script in STEPS:
+        subprocess.run(["bash", "-c", script], cwd=project, check=True, capture_output=True)
+        snapshots.take("command")
+        assert bench.trees(project)[-1] == on_disk(project), name
+    tree.close()
+
+
+def test_what_can_not_be_written_is_told_and_said_by_the_next_snapshot(project: Path) -> None:
+    archive, draft = MemoryArchive(), opening()
+    archive.commit(Batch(drafts=[draft]))
+    assert draft.hash is not None
+    full = [False]
+
+    def commit(batch: Batch) -> object:
+        if full[0]:
+            raise ArchiveFull("no room")
+        return archive.commit(batch)
+
+    tree = watched_tree.Tree(os.fsencode(project))
+    snapshots = Snapshots(tree, draft.hash, Redactor(), commit)
+    bench = Bench.of(archive, draft.hash)
+    snapshots.take("start")
+    full[0] = True
+    sh(project, "echo new > new; rm src/a.py; mkdir -p d/e; echo x > d/e/x")
+    snapshots.take("command")
+    sh(project, "echo more >> new")
+    snapshots.take("command")
+    assert len(bench.trees(project)) == 1 and snapshots.untold()["files"] == 10
+    full[0] = False
+    snapshots.take("end")
+    assert bench.trees(project)[-1] == on_disk(project) and snapshots.untold() == {}
+    (gap,) = bench.records("gap")
+    assert gap.body["files"] == 10 and "no room" in gap.body["reason"]
+    tree.close()
 
 
 def sh(folder: Path, script: str) -> None:

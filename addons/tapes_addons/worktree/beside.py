@@ -49,6 +49,7 @@ class Beside:
         self._progress: Callable[[str], None] = lambda text: None
         self._restarts = 0
         self._ending = False
+        self._gave_up = False
         self._over = threading.Event()
         self._earlier: dict[str, int] = {}
         """Counts of processes that were lost."""
@@ -95,7 +96,9 @@ class Beside:
             rows = f", {self._rows} paths so far" if self._rows else ""
             self._progress(f"waiting for the last snapshot of the working directory{rows}")
             if time.monotonic() >= until:
-                self._missed(f"the last snapshot was not finished within {timeout_s:g} s")
+                self._gave_up = True
+                self._missed(f"the last snapshot of the files was not finished {timeout_s:g} s after the agent")
+                self._say(f"the last snapshot of the files was cut short after {timeout_s:g} s")
                 with contextlib.suppress(OSError):
                     os.kill(self._pid, signal.SIGKILL)
                 self._over.wait(1)
@@ -201,6 +204,8 @@ class Beside:
 
     def _take_over(self) -> bool:
         """It died. Start another that begins with a full snapshot; False when that is enough of them."""
+        if self._gave_up:
+            return False
         self._missed("the process that takes snapshots of the working directory was lost")
         self._earlier, self._counts = self._total(), {}
         self._restarts += 1

@@ -11,7 +11,9 @@ import os
 import select
 import signal
 import socket
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -135,6 +137,8 @@ class Process:
         self._redactor = Redactor(secret_variables(dict(os.environb)), strict=task.strict)
         self._counts = Counts()
         self._shown = 0.0
+        self._hurry = False
+        self._main = threading.current_thread()
         session = Digest.parse(task.session)
         limits = Limits() if not task.file_limit else replace(Limits(), file_bytes=task.file_limit)
         home = os.fsencode(os.path.realpath(task.home))
@@ -148,7 +152,6 @@ class Process:
                 self._commit,
                 first=firsts.get(self._redactor.redact(root).data, 0),
                 counts=self._counts,
-                busy=self._busy,
             )
             for root in map(os.fsencode, task.roots)
         ]
@@ -169,6 +172,7 @@ class Process:
             news, self._line.news = self._line.news, News()
             self._learn()
             over = news.end or news.gone
+            self._hurry = news.end
             cause = "end" if over else "command" if news.commands else "request"
             self._take(cause, news.commands, whole=over)
             if over:
@@ -195,14 +199,25 @@ class Process:
         began = self._shown = time.monotonic()
         for root in self._roots:
             try:
-                root.take(cause, commands, whole=whole)
+                steps = root.steps(cause, commands, whole=whole)
+                while (rows := self._next(steps)) is not None:
+                    self._busy(rows)
             except TapesError as error:
                 self._line.send(trouble=f"a snapshot of the files failed: {error}")
         told = [command.hex() for command in commands]
         took_ms = int((time.monotonic() - began) * 1000)
         self._line.send(taken=asdict(self._counts), commands=told, took_ms=took_ms)
 
+    def _next(self, steps: Iterator[int]) -> int | None:
+        """Go on with a snapshot: by this thread, which gives way to everybody; when the agent has gone and its user
+        waits, by the one that does not."""
+        if self._hurry or self._line.news.end:
+            return self._committing.submit(next, steps, None).result()
+        return next(steps, None)
+
     def _commit(self, batch: Batch) -> object:
+        if threading.current_thread() is not self._main:
+            return self._archive.commit(batch)
         return self._committing.submit(self._archive.commit, batch).result()
 
     def _busy(self, rows: int) -> None:

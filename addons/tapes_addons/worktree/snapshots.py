@@ -11,13 +11,12 @@ from __future__ import annotations
 import logging
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tapes.archive.base import Batch, Draft
 from tapes.errors import ArchiveError, TapesError
 from tapes.record.digest import Digest, blob_digest
-from tapes.record.kinds import BodyRef
 from tapes.record.listing import Entry
 from tapes.wire.redact import Redactor
 from tapes_addons.worktree import content, parts
@@ -75,7 +74,7 @@ class _Taking:
 
 
 class Snapshots:
-    """Of one root. `commit` MUST write a batch durably or raise; `busy` is called now and then, to take in news."""
+    """Of one root. `commit` MUST write a batch durably or raise."""
 
     def __init__(
         self,
@@ -86,14 +85,12 @@ class Snapshots:
         *,
         first: int = 0,
         counts: Counts | None = None,
-        busy: Callable[[int], None] = lambda rows: None,
     ) -> None:
         self.tree = tree
         self.counts = counts or Counts()
         self._session = session
         self._redactor = redactor
         self._commit_batch = commit
-        self._busy = busy
         self._n = first
         self._before: Digest | None = None
         self._full = True
@@ -102,30 +99,43 @@ class Snapshots:
 
     def take(self, cause: str, commands: Sequence[bytes] = (), *, whole: bool = False) -> None:
         """Look, and write what differs from the snapshot before."""
+        for _ in self.steps(cause, commands, whole=whole):
+            pass
+
+    def steps(self, cause: str, commands: Sequence[bytes] = (), *, whole: bool = False) -> Iterator[int]:
+        """As `take`, with a rest after each part, for the caller to do something else, or to go on in another thread.
+        Gives the number of rows so far."""
         taking = _Taking(cause, commands, self._full, self._n)
         self._n += 1
         look = self.tree.look(whole=whole)
         taking.head = self.tree.head()
-        if not self._write(taking, look):
-            return
-        self._full = False
-        self._before = taking.first
-        self.counts.snapshots += 1
+        yield 0
+        complete = yield from self._write(taking, look)
+        if complete:
+            self._full = False
+            self._before = taking.first
+            self.counts.snapshots += 1
 
     # -- one snapshot
 
-    def _write(self, taking: _Taking, look: Look) -> bool:
+    def _write(self, taking: _Taking, look: Look) -> Generator[int, None, bool]:
         gone = _Gone.of(self.tree, look)
         waiting: list[_Row] = []
+        ready: list[_Part] = []
         complete = True
         for gathered in parts.gather(self._rows(look, gone)):
             if waiting:
-                complete = self._part(taking, waiting, gone, last=False) and complete
+                ready.append(self._part(taking, waiting, gone, last=False))
+                # Small parts go into one commit: what a commit costs is to have it on the disk.
+                if sum(part.bytes for part in ready) + gathered.bytes > parts.PART_BYTES:
+                    complete = self._commit(taking, ready) and complete
+                    ready = []
                 self.tree.drain()
-                self._busy(taking.rows)
+                yield taking.rows
             waiting = gathered.rows
         # Where a part is missing none is the last.
-        return self._part(taking, waiting, gone, last=complete) and complete
+        ready.append(self._part(taking, waiting, gone, last=complete))
+        return self._commit(taking, ready) and complete
 
     def _rows(self, look: Look, gone: _Gone) -> Iterator[tuple[bytes, int, _Row]]:
         for path in sorted(look.found):
@@ -156,8 +166,7 @@ class Snapshots:
         racy = got.data is not None and got.stat.is_racy(got.read_ns)
         return _Row(path, got.stat, got.data, got.why, got.torn, racy)
 
-    def _part(self, taking: _Taking, rows: list[_Row], gone: _Gone, *, last: bool) -> bool:
-        """Write a part; False when it could not be."""
+    def _part(self, taking: _Taking, rows: list[_Row], gone: _Gone, *, last: bool) -> _Part:
         shown = self._shown(rows, gone)
         cut = parts.bodies([each.entry for each in shown], [each.stored for each in shown if each.stored])
         body: dict[str, object] = {
@@ -182,11 +191,7 @@ class Snapshots:
         draft = Draft("snapshot", body, self._session, parents, taking.wall_ns, taking.mono_ns)
         taking.part += 1
         taking.rows += len(rows)
-        if not self._commit(Batch(drafts=[draft], objects=cut.objects), rows):
-            return False
-        taking.first = taking.first or draft.hash
-        self._know(shown, cut.content)
-        return True
+        return _Part(draft, cut, shown)
 
     # -- what may be said
 
@@ -237,20 +242,11 @@ class Snapshots:
 
     # -- what was written
 
-    def _know(self, shown: Sequence[_Shown], stored: BodyRef | None) -> None:
-        counts, tree = self.counts, self.tree
-        counts.bytes += stored.length if stored else 0
-        for each in shown:
-            row, entry = each.row, each.entry
-            if row.stat is None:
-                tree.know_gone(row.path)
-                continue
-            counts.files += entry.hash is not None
-            counts.listed += entry.hash is None and entry.kind != "dir"
-            tree.know(row.path, row.stat, entry, racy=row.racy)
-
-    def _commit(self, batch: Batch, rows: Sequence[_Row]) -> bool:
-        """Write a batch, and in the same commit what could not be written before it."""
+    def _commit(self, taking: _Taking, ready: Sequence[_Part]) -> bool:
+        """Write parts, and in the same commit what could not be written before them. False when they could not be."""
+        batch = Batch(drafts=[part.draft for part in ready])
+        for part in ready:
+            batch.objects.update(part.cut.objects)
         if self._gap is not None:
             batch.drafts.append(Draft("gap", self._gap, self._session))
         pauses = () if self._gap is not None else RETRY_S
@@ -260,7 +256,7 @@ class Snapshots:
             except TapesError as error:
                 if pause is None or not isinstance(error, ArchiveError):
                     logger.warning("a part of a snapshot can not be written: %s", error)
-                    self._lose(rows, str(error))
+                    self._lose([each.row for part in ready for each in part.shown], str(error))
                     return False
                 time.sleep(pause)
             else:
@@ -268,7 +264,22 @@ class Snapshots:
         self.counts.records += len(batch.drafts)
         self.counts.gaps += self._gap is not None
         self._gap = None
+        taking.first = taking.first or ready[0].draft.hash
+        for part in ready:
+            self._know(part)
         return True
+
+    def _know(self, part: _Part) -> None:
+        counts, tree = self.counts, self.tree
+        counts.bytes += part.bytes
+        for each in part.shown:
+            row, entry = each.row, each.entry
+            if row.stat is None:
+                tree.know_gone(row.path)
+                continue
+            counts.files += entry.hash is not None
+            counts.listed += entry.hash is None and entry.kind != "dir"
+            tree.know(row.path, row.stat, entry, racy=row.racy)
 
     def _lose(self, rows: Sequence[_Row], why: str) -> None:
         self.tree.again(row.path for row in rows)
@@ -290,6 +301,20 @@ class _Shown:
     row: _Row
     entry: Entry
     stored: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part, ready to be written."""
+
+    draft: Draft
+    cut: parts.Bodies
+    shown: Sequence[_Shown]
+
+    @property
+    def bytes(self) -> int:
+        """Of content."""
+        return self.cut.content.length if self.cut.content else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ NAMED = 4
 COUNTED = 400
 """Files whose lines are counted in one story: it is to be there soon."""
 LARGEST = 1 << 20
+_ORDER = ("changed", "renamed", "added", "mode", "deleted")
 _AROUND = {"added": " (new)", "deleted": " (deleted)", "mode": " (mode)"}
 
 
@@ -116,20 +117,16 @@ class Changed:
 
 
 def _files(changes: Sequence[Change]) -> list[Change]:
-    """Without directories whose files are told, and without the old names of what was renamed."""
+    """Without directories whose files are told, and without the old names of what was renamed. First what says most."""
     paths = [change.version.path for change in changes]
     old = {change.version.moved for change in changes if change.version.moved is not None}
-    return [
+    found = [
         change
         for change in changes
-        if not (_is_folder(change) and any(path.startswith(change.version.path + b"/") for path in paths))
+        if not (change.version.is_directory and any(path.startswith(change.version.path + b"/") for path in paths))
         and not (change.version.path in old and change.version.entry.kind == "gone")
     ]
-
-
-def _is_folder(change: Change) -> bool:
-    was, now = change.version.before, change.version.entry
-    return now.kind == "dir" or (now.kind == "gone" and was is not None and was.kind == "dir")
+    return sorted(found, key=lambda change: _ORDER.index(change.version.what))
 
 
 def _doubt(changes: Sequence[Change]) -> str:

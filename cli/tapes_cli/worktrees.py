@@ -160,7 +160,7 @@ def by(change: Change) -> str:
 
 
 def verdict(change: Change) -> str:
-    return change.verdict or ("" if change.version.entry.kind == "dir" else "cannot tell")
+    return change.verdict or ("" if change.version.is_directory else "cannot tell")
 
 
 def entry_object(entry: Held) -> dict[str, Any]:

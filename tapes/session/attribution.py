@@ -234,8 +234,8 @@ class _Judging:
         if key in self.open:
             said, reason = self.open[key]
             return Change(version, step, tuple(causes), "", f"step {said.step} says so, but {reason}", said.step)
-        if version.entry.kind == "dir" or (version.before is not None and version.before.kind == "dir"):
-            return Change(version, step, tuple(causes), "", why)  # nobody claims a directory
+        if version.is_directory:
+            return Change(version, step, tuple(causes), "", why)  # nobody claims one
         return Change(version, step, tuple(causes), UNCLAIMED, why)
 
     @staticmethod

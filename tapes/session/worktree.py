@@ -89,6 +89,12 @@ class Version:
         return self.snapshot.cause
 
     @property
+    def is_directory(self) -> bool:
+        """It is one now; or was one that is gone."""
+        last = self.before if self.entry.kind == "gone" else self.entry
+        return last is not None and last.kind == "dir"
+
+    @property
     def what(self) -> str:
         """`added`, `renamed`, `deleted`, `changed` (its content or kind), `mode`."""
         if self.entry.kind == "gone":

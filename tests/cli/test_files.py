@@ -225,12 +225,12 @@ def test_what_can_not_be_is_said(tapes: Tapes, words: tuple[str, ...], code: int
 def test_the_story_tells_what_a_step_did_to_files(tapes: Tapes) -> None:
     said = tapes("show", "story").stdout
     assert "± 1 file: src/a +1 −1" in said
-    assert "± 3 files: bin, move → moved, src/a +1 −0" in said
+    assert "± 3 files: bin, src/a +1 −0, move → moved" in said
     assert "! claimed, not on disk: never: there is no such file" in said
     found = {row["step"]: row.get("changed", []) for row in rows(tapes, "show", "story")}
     assert [[row["path"] for row in changed] for changed in found.values() if changed] == [
         ["src/a"],
-        ["bin", "moved", "src/a"],
+        ["bin", "src/a", "moved"],
         ["never"],
     ]
     command = next(step for step, changed in found.items() if len(changed) == 3)

@@ -90,10 +90,8 @@ def drawn(lines: Sequence[Line], known: Mapping[Key, Change], prompts: Mapping[i
 
 def legend(change: Change, prompts: Mapping[int, Step | None]) -> Iterator[str]:
     count = "" if change.step is None else change.step
-    hashed = change.causes[0].hash.short() if change.causes else ""
-    yield output.fit(
-        f"{count:>5} {output.harmless(by(change))} · {verdict(change)} · {hashed}".rstrip(" ·"), output.width()
-    )
+    hashed = f"{change.causes[0].hash.short()} " if change.causes else ""
+    yield output.fit(f"{count:>5} {hashed}{verdict(change)} · {output.harmless(by(change))}", output.width())
     if change.why:
         yield f"      {output.harmless(change.why)}"
     asked = prompts.get(change.step) if change.step is not None else None

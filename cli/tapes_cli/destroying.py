@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from tapes.errors import ArchiveFull, ArchiveInUse, Damaged, UsageError
 from tapes.record.digest import Digest
 from tapes.session.rows import summary_of
 from tapes_cli import output
+from tapes_cli.checkouts import all_out
 from tapes_cli.home import archive_path, cache_folder, home, index_path, open_archive_for_writing
 from tapes_cli.keeping import Keeping
 
@@ -55,7 +56,7 @@ def decide(archive: LmdbArchive, wanted: Sequence[tuple[Withholding, str]], reas
         return archive.commit(batch)
 
 
-def finish(said: Iterable[Digest], sessions: Iterable[Digest]) -> None:
+def finish(said: Iterable[Digest], sessions: Collection[Digest]) -> None:
     """Carry out all that is decided, and say what came of it. ArchiveInUse when others have the archive open,
     ArchiveFull where there is no room: what is to go is then written down, and not destroyed."""
     from tapes.archive.destroy import carry_out, left_beside
@@ -87,6 +88,11 @@ def finish(said: Iterable[Digest], sessions: Iterable[Digest]) -> None:
         click.echo(f"withheld by record {digest.hex()}")
     for path in left_beside(archive_path()):
         click.echo(f"Not reached: {path}, an old file that a rebuild kept. Delete it.", err=True)
+    for out in all_out(home()):
+        if out.session in {session.hex() for session in sessions}:
+            click.echo(
+                output.harmless(f"Not reached: {out.path}, taken out of it at step {out.step}. Delete it."), err=True
+            )
     for path in _logs():
         click.echo(f"Not reached: {path}, the log of a run that had trouble. Look, and delete it.", err=True)
     click.echo("Not reached: backups and snapshots made before, and what others were sent.", err=True)

@@ -84,3 +84,12 @@ def test_the_archive_is_only_read(b: Bench) -> None:
     b.read("checkout", "early")
     assert b.rows("log") == before
     b.assert_sound()
+
+
+def test_forgetting_names_what_is_out(b: Bench) -> None:
+    b.read("checkout", "early:3", "-o", "out")
+    done = b.tapes("forget", "early", "--yes")
+    assert done.returncode == 0
+    assert f"Not reached: {b.project / 'out'}, taken out of it at step 3" in done.stderr.decode()
+    assert b.tapes("checkout", "@", "-o", "again").returncode in (0, 1, 3)
+    assert b"3 passed" not in b"".join(path.read_bytes() for path in (b.project / "again").glob("*") if path.is_file())

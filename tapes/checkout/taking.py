@@ -7,7 +7,9 @@ and in the report, and nothing stands in its place.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +24,7 @@ from tapes.checkout.state import state
 from tapes.checkout.stored import stored
 from tapes.errors import Damaged, NotFound, UsageError
 from tapes.export.markdown import ground, heading, story
-from tapes.export.neutral import conversation
+from tapes.export.neutral import conversation, lined
 from tapes.export.runbook import runbook
 from tapes.record.digest import Digest
 from tapes.session.doings import Doings
@@ -34,6 +36,8 @@ from tapes.session.view import Step, View
 from tapes.session.worktree import worktrees
 
 UNREAD = (Damaged, NotFound)
+AHEAD = 64
+"""Files that are read and not yet written, at most."""
 
 
 @dataclass(slots=True)
@@ -128,7 +132,7 @@ def _conversation(
     out.text("transcript.md", [*lines, *story(own, found.threads, of_one=True)])
     if said is not None:
         about = {"format": "tapes messages 1", "session": session.hex(), "step": at.number, "thread": at.thread}
-        out.text("messages.json", [json.dumps(about | conversation(said), indent=1)])
+        out.text("messages.json", lined(about | conversation(said), 2))
         report.notes += said.doubts
     if request is not None:
         out.put("request.json", request.body)
@@ -168,11 +172,9 @@ def _files(out: _Out, trees: Sequence[Files]) -> None:
     for n, tree in enumerate(trees):
         below = "files" if n == 0 else f"files-{n + 1}"
         why = out.folder.directory(below.encode())
-        rows = []
-        for file in tree.files:
-            row = _file(out, below.encode(), file)
+        rows = list(_written(out, below.encode(), tree.files))
+        for row in rows:
             counts[row["state"]] += 1
-            rows.append(row)
         told: dict[str, Any] = {
             "in": below,
             "root": tree.root.decode("utf-8", "backslashreplace"),
@@ -180,43 +182,63 @@ def _files(out: _Out, trees: Sequence[Files]) -> None:
         }
         told |= {"git": {"head": tree.head, "branch": tree.branch}} if tree.head else {}
         manifest.append(told | {"exact": not tree.doubts and not why, "doubts": list(tree.doubts), "files": rows})
-        out.report.notes += tree.doubts
+        for doubt in tree.doubts:
+            gone = doubt.endswith(("is damaged", "is withheld"))
+            (out.report.lost if gone else out.report.notes).append(doubt)
+            out.report.damaged |= doubt.endswith("is damaged")
         out.report.source = out.report.source or tree.source
     out.report.files = counts
-    out.text("MANIFEST.json", [json.dumps({"format": "tapes manifest 1", "trees": manifest}, indent=1)])
+    out.text("MANIFEST.json", lined({"format": "tapes manifest 1", "trees": manifest}, 4))
 
 
-def _file(out: _Out, below: bytes, file: File) -> dict[str, Any]:
-    """Write it, as far as it is known; its row in the manifest."""
-    shown = file.path.decode("utf-8", "backslashreplace")
-    path, known, why = below + b"/" + file.path, file.known, file.why
-    row: dict[str, Any] = {"path": shown, "kind": file.kind}
-    data = None
-    if file.kind == "dir" and file.read is None and known == "known":
-        failed = out.folder.directory(path, file.mode)
-        known, why = ("unknown", failed) if failed else (known, why)
-    elif file.kind == "other":
-        known, why = "unknown", why or "a device or a pipe, which is not made"
-    elif file.read is not None and known != "unknown":
-        try:
-            data = file.read()
-        except UNREAD as error:
-            out.report.lose(f"files: {shown}", error)
-            known, why = "unknown", str(error)
-    if data is not None:
-        make = out.folder.link(path, data) if file.kind == "link" else None
-        failed = out.folder.put(path, data, file.mode, file.mtime_ns) if make is None else make
-        if failed:
-            out.report.lost.append(f"files: {shown}: {failed}")
-            known, why = "unknown", failed
-        else:
-            out.report.bytes += len(data)
-            row |= {
-                "bytes": len(data),
-                "blake3": file.hash or blake3(data).hexdigest(),
-                "mode": f"{file.mode & 0o7777:o}",
-            }
-    return row | {"state": known, "why": why}
+def _written(out: _Out, below: bytes, files: Sequence[File]) -> Iterator[dict[str, Any]]:
+    """Write them, as far as they are known; their rows in the manifest. One thread reads and checks, another writes."""
+    waiting: deque[tuple[dict[str, Any], int, Future[str]]] = deque()
+
+    def done() -> dict[str, Any]:
+        row, length, future = waiting.popleft()
+        if not (failed := future.result()):
+            out.report.bytes += length
+            return row
+        out.report.lost.append(f"files: {row['path']}: {failed}")
+        known = {name: row[name] for name in ("path", "kind")}
+        return known | {"state": "unknown", "why": failed}
+
+    with ThreadPoolExecutor(1) as writer:
+        for file in files:
+            path = below + b"/" + file.path
+            row, data = _read(out, file)
+            if data is None and row["state"] == "known":
+                future = writer.submit(out.folder.directory, path, file.mode)
+            elif data is None:
+                future = Future()
+                future.set_result("")
+            elif file.kind == "link":
+                future = writer.submit(out.folder.link, path, data)
+            else:
+                future = writer.submit(out.folder.put, path, data, file.mode, file.mtime_ns)
+            waiting.append((row, len(data or b""), future))
+            if len(waiting) > AHEAD:
+                yield done()
+        while waiting:
+            yield done()
+
+
+def _read(out: _Out, file: File) -> tuple[dict[str, Any], bytes | None]:
+    """A file's row in the manifest, and what is to be written; None for a directory, and for what is not known."""
+    row: dict[str, Any] = {"path": file.path.decode("utf-8", "backslashreplace"), "kind": file.kind}
+    if file.kind == "other":
+        return row | {"state": "unknown", "why": file.why or "a device or a pipe, which is not made"}, None
+    if file.read is None or file.known == "unknown":
+        return row | {"state": file.known, "why": file.why}, None
+    try:
+        data = file.read()
+    except UNREAD as error:
+        out.report.lose(f"files: {row['path']}", error)
+        return row | {"state": "unknown", "why": str(error)}, None
+    digest = file.hash or blake3(data).hexdigest()
+    row |= {"bytes": len(data), "blake3": digest, "mode": f"{file.mode & 0o7777:o}"}
+    return row | {"state": file.known, "why": file.why}, data
 
 
 # -- the way back

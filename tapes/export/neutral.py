@@ -6,11 +6,28 @@ the message that brought one has its own wire form beside it (`wire`), which hol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tapes.session.transcript import Conversation, Said
 from tapes.wire.turns import Block, Media, Text, Thinking, ToolCall, ToolResult
+
+
+def lined(value: Any, depth: int) -> Iterator[str]:
+    """JSON with the items of the outer `depth` levels on lines of their own: to be read by people too, and written in a
+    tenth of the time that `indent` takes. ASCII."""
+    if depth == 0 or not value or not isinstance(value, dict | list):
+        yield json.dumps(value)
+        return
+    keys = [f"{json.dumps(key)}: " for key in value] if isinstance(value, dict) else [""] * len(value)
+    yield "{" if isinstance(value, dict) else "["
+    for n, (key, inner) in enumerate(zip(keys, value.values() if isinstance(value, dict) else value, strict=True), 1):
+        lines = list(lined(inner, depth - 1))
+        lines[0] = key + lines[0]
+        lines[-1] += "," if n < len(value) else ""
+        yield from lines
+    yield "}" if isinstance(value, dict) else "]"
 
 
 def conversation(said: Conversation) -> dict[str, Any]:

@@ -384,9 +384,10 @@ class Launcher:
         taken = done.get("snapshots", {})
         only = f", {taken['listed']} only listed" if taken.get("listed") else ""
         snapshots = f", {taken['snapshots']} snapshots ({taken['files']} files{only})" if taken.get("snapshots") else ""
+        passed = "refused" if self.plan.offline else "bypassed"
         beside = "".join(
             f", {done[key]} {words}"
-            for key, words in (("redactions", "redactions"), ("bypassed", "hosts bypassed"))
+            for key, words in (("redactions", "redactions"), ("bypassed", f"hosts {passed}"))
             if done.get(key)
         )
         say(

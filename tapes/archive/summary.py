@@ -36,6 +36,8 @@ class Summary:
     """Hex: the session it branches off."""
     branch_at: str = ""
     """Hex: the record of the step there."""
+    playback: str = ""
+    """The session whose recording answered its model calls, in hex: no provider was asked."""
     command: str = ""
     cwd: str = ""
     started_ns: int = 0
@@ -120,9 +122,10 @@ class Summary:
 
 
 _NAMES = tuple(f.name for f in fields(Summary))
-_LATER = {"commands", "commands_failed", "commands_lost", "joined", "hosts", "branch_of", "branch_at"}
+_LATER = {"commands", "commands_failed", "commands_lost", "joined", "hosts", "branch_of", "branch_at", "playback"}
 _EARLY = frozenset(_NAMES) - _LATER
-"""Those of the first rows: who wrote a row without the others wrote no commands and branches, and told no hosts."""
+"""Those of the first rows: who wrote a row without the others wrote no commands, branches and playbacks, and told no
+hosts."""
 
 
 def _opened(row: Summary, body: Mapping[str, Any]) -> None:
@@ -133,6 +136,7 @@ def _opened(row: Summary, body: Mapping[str, Any]) -> None:
     row.continues = bytes(body.get("continues", b"")).hex()
     branch = body.get("branch_of") or {}
     row.branch_of, row.branch_at = (bytes(branch.get(key, b"")).hex() for key in ("session", "record"))
+    row.playback = bytes(body.get("playback", b"")).hex()
     row.command = b" ".join(body["argv"]).decode("utf-8", "replace")
     row.cwd = body["cwd"].decode("utf-8", "replace")
     row.redactions += len(body.get("redactions", ()))

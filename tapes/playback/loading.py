@@ -45,7 +45,11 @@ def load(archive: Archive, session: Digest) -> Loaded:
             hint=f"what it has: tapes show {session.short()}",
         )
     opened = archive.record(session)
-    return Loaded(session, recorded, places(opened), tuple(_doubts(records, found.values())))
+    there = places(opened)
+    doubts = [*_doubts(records, found.values())]
+    if "cwd" not in there:
+        doubts.append("it does not tell where its agent worked: paths in its answers stay what they were")
+    return Loaded(session, recorded, there, tuple(doubts))
 
 
 def places(opened: Record) -> dict[str, str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from tapes.errors import Damaged, NotFound
 from tapes.playback.difference import Difference, difference
 from tapes.playback.normal import Form, Marks, Reader, fits, marks
 from tapes.playback.places import Places
@@ -58,9 +59,9 @@ class _Group:
     members: list[int] = field(default_factory=list)
     read: int = 0
     """So many of them have marks."""
-    by_whole: dict[bytes, list[int]] = field(default_factory=dict)
-    by_counted: dict[bytes, list[int]] = field(default_factory=dict)
-    by_calls: dict[bytes, list[int]] = field(default_factory=dict)
+    by_whole: dict[int, list[int]] = field(default_factory=dict)
+    by_counted: dict[int, list[int]] = field(default_factory=dict)
+    by_calls: dict[int, list[int]] = field(default_factory=dict)
 
     def add(self, n: int, own: Marks) -> None:
         for known, one in ((self.by_whole, own.whole), (self.by_counted, own.counted), (self.by_calls, own.calls)):
@@ -90,7 +91,7 @@ class Tape:
         self._lenient, self._repeat = lenient, repeat
         self._reader = Reader(places.named)
         self._marks: dict[int, Marks] = {}
-        self._known: dict[bytes, bytes] = {}
+        self._known: dict[int, int] = {}
         self._groups: dict[tuple[str, str, str], _Group] = {}
         self._by_hash: dict[tuple[tuple[str, str, str], Digest | None], list[int]] = {}
         for n, one in enumerate(recorded):
@@ -123,7 +124,7 @@ class Tape:
             form = self._reader.form(body)
             found = self._alike(group, form)
         if found is not None:
-            self._learn_ids(self._reader.form(self.recorded[found].request()), form)
+            self._learn_ids(self._form(found), form)
             return self._give(found, "alike")
         own = marks(form.tree)
         if (found := self._behind_markers(group, own, form)) is not None:
@@ -133,7 +134,7 @@ class Tape:
             ways.append(("lenient", group.by_calls.get(own.calls, [])))
         for how, alike in ways:
             if (found := self._free(alike)) is not None:
-                recorded = self._reader.form(self.recorded[found].request())
+                recorded = self._form(found)
                 return self._give(found, how, difference(recorded.tree, form.tree))
         had = same or group.by_whole.get(own.whole, [])
         if had and (self._repeat or self.recorded[had[-1]].cls != "model"):
@@ -143,6 +144,10 @@ class Tape:
             times = "once" if len(had) == 1 else f"{len(had)} times"
             return Refused(cls, f"it was made {times} in the recording, and has had its answer", last)
         return self._refuse(group, form, own, cls)
+
+    def _form(self, n: int) -> Form:
+        """Of a recorded request. Raises Withheld, Damaged and NotFound."""
+        return self._reader.form(self.recorded[n].request())
 
     def _free(self, numbers: Iterable[int]) -> int | None:
         return next((n for n in numbers if n not in self.given), None)
@@ -161,7 +166,11 @@ class Tape:
         while found is None and group.read < len(group.members):
             n = group.members[group.read]
             group.read += 1
-            own = self._marks[n] = self._shared(marks(self._reader.form(self.recorded[n].request()).tree))
+            try:
+                read = self._form(n)
+            except (Damaged, NotFound):
+                continue  # it can only be asked for byte by byte
+            own = self._marks[n] = self._shared(marks(read.tree))
             group.add(n, own)
             if own.whole == whole and n not in self.given:
                 found = n
@@ -180,12 +189,12 @@ class Tape:
             most = min(len(theirs), len(own.items)) if same is None else same
             return most, n not in self.given, -abs(len(theirs) - len(own.items))
 
-        return sorted(group.members, key=common, reverse=True)
+        return sorted((n for n in group.members if n in self._marks), key=common, reverse=True)
 
     def _behind_markers(self, group: _Group, own: Marks, form: Form) -> int | None:
         """One of the nearest that is free and the same but for what was redacted in it."""
         near = [n for n in self._near(group, own)[:_NEAREST] if n not in self.given]
-        trees = ((n, self._reader.form(self.recorded[n].request()).tree) for n in near)
+        trees = ((n, self._form(n).tree) for n in near)
         return next((n for n, tree in trees if fits(tree, form.tree)), None)
 
     def _learned(self, group: _Group, body: bytes, form: Form) -> bool:
@@ -210,9 +219,12 @@ class Tape:
             self.ids[old.text] = new.text
 
     def _refuse(self, group: _Group, form: Form, own: Marks, cls: str) -> Refused:
-        n = self._near(group, own)[0]
+        near = self._near(group, own)
+        if not near:
+            return Refused(cls, "none of the recorded requests of its kind can be read", behind=not self.left)
+        n = near[0]
         nearest = self.recorded[n]
-        parts = difference(self._reader.form(nearest.request()).tree, form.tree)
+        parts = difference(self._form(n).tree, form.tree)
         hint = "" if self.left else ", which is over: all its model calls have been given"
         if not self._lenient and self._free(group.by_calls.get(own.calls, [])) is not None:
             hint = "; only what tools gave back differs (--lenient takes that)"

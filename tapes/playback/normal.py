@@ -7,11 +7,10 @@ their ids; texts are masked (`masks`), directories have names (`places`). What i
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tapes.playback.masks import Found, masked
 from tapes.wire.dialects.json_body import load
@@ -46,7 +45,6 @@ _ENDS = frozenset({"exit_code", "exitCode", "returncode", "status", "code", "sig
 _MARKER = re.compile(r"(?:\[REDACTED:[A-Za-z0-9:_.-]{1,80}\])+")
 _NESTED = 1024 * 1024
 _REMEMBERED = 64 * 1024 * 1024
-DIGEST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +57,14 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """A form in short: equal where the forms are."""
+    """A form in short: equal where the forms are. Good in this process only (Python's hashes, 64 bits)."""
 
-    whole: bytes
-    items: tuple[bytes, ...]
+    whole: int
+    items: tuple[int, ...]
     """Of each entry of the conversation."""
-    counted: bytes
+    counted: int
     """Of the form without the numbers in what tools answered: sizes, times, addresses."""
-    calls: bytes
+    calls: int
     """Of the form without what tools answered."""
 
 
@@ -122,18 +120,47 @@ class Reader:
 
 def marks(tree: Json) -> Marks:
     """A form in short."""
-    items: tuple[bytes, ...] = ()
+    whole, counted, calls = _mark(tree)
+    items: tuple[int, ...] = ()
     if isinstance(tree, dict):
         history = next((tree[key] for key in HISTORY if isinstance(tree.get(key), list)), [])
-        items = tuple(digest(item) for item in history) if isinstance(history, list) else ()
-    return Marks(
-        digest(tree), items, digest(with_results(tree, _uncounted)), digest(with_results(tree, lambda _: None))
-    )
+        items = tuple(_mark(item)[0] for item in history) if isinstance(history, list) else ()
+    return Marks(whole, items, counted, calls)
 
 
-def digest(value: Json) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST).digest()
+def _mark(value: Json) -> tuple[int, int, int]:
+    """Of a value as it is, without the numbers of results, and without results."""
+    if isinstance(value, str):
+        own = hash(value)
+        return own, own, own
+    if isinstance(value, list):
+        inner = [_mark(one) for one in value]
+        return _joined("list", inner)
+    if not isinstance(value, dict):
+        own = hash((type(value), value))
+        return own, own, own
+    results = _results(value)
+    parts: list[tuple[int, int, int]] = []
+    for key, one in value.items():
+        if key in results:
+            parts.append((_mark(one)[0], _mark(_uncounted(one))[0], 0))
+        elif results and key == "is_error":
+            parts.append((hash(one), hash(one), 0))
+        else:
+            parts.append(_mark(one))
+    return _joined(tuple(value), parts)
+
+
+def _joined(kind: object, parts: list[tuple[int, int, int]]) -> tuple[int, int, int]:
+    whole, counted, calls = (hash((kind, *(part[n] for part in parts))) for n in range(3))
+    return whole, counted, calls
+
+
+def _results(value: dict[str, Json]) -> tuple[str, ...]:
+    """The keys at which stands what a tool answered."""
+    if value.get("type") in _RESULTS or value.get("role") == "tool":
+        return "content", "output"
+    return ("functionResponse",) if "functionResponse" in value else ()
 
 
 def fits(recorded: Json, asked: Json) -> bool:
@@ -149,32 +176,19 @@ def fits(recorded: Json, asked: Json) -> bool:
     return recorded == asked and type(recorded) is type(asked)
 
 
-def with_results(tree: Json, change: Callable[[Json], Json]) -> Json:
-    """The form with something else for what tools answered."""
-    if isinstance(tree, list):
-        return [with_results(inner, change) for inner in tree]
-    if not isinstance(tree, dict):
-        return tree
-    answered: tuple[str, ...] = ()
-    if tree.get("type") in _RESULTS or tree.get("role") == "tool":
-        answered = ("content", "output")
-    elif "functionResponse" in tree:
-        answered = ("functionResponse",)
-    return {
-        key: change(inner) if key in answered else with_results(inner, change)
-        for key, inner in tree.items()
-        if key != "is_error" or not answered or change(True) is not None
-    }
-
-
 def _uncounted(value: Json) -> Json:
     if isinstance(value, str):
-        return _NUMBER.sub("<number>", value)
+        return _without_numbers(value)
     if isinstance(value, list):
         return [_uncounted(inner) for inner in value]
     if isinstance(value, dict):
         return {key: inner if key in _ENDS else _uncounted(inner) for key, inner in value.items()}
     return "<number>" if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+@lru_cache(4096)  # the same results stand in every later request
+def _without_numbers(text: str) -> str:
+    return _NUMBER.sub("<number>", text)
 
 
 def _is_billing(value: Json) -> bool:

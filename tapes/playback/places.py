@@ -106,8 +106,12 @@ class _Finder:
 def whole(word: str) -> str:
     """A pattern for a path, or an id, that is not a part of a longer one. In JSON a letter may stand before it that is
     none: the one of an escaped line end."""
+    escaped = r"(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4})"
     if word == "/root":  # also the name of Codex's first agent, of which `/root/task` is another's
         return r"/root(?=/\.)"
-    if word.startswith("/"):
-        return re.escape(word) + r"(?![A-Za-z0-9_]|-[A-Za-z0-9]|\.[A-Za-z0-9])"
-    return r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf])|(?<=\\u[0-9a-f]{4}))" + re.escape(word) + r"(?![A-Za-z0-9])"
+    if word.startswith("/.gemini/"):
+        return re.escape(word) + r"(?![A-Za-z0-9_-])"
+    if word.startswith("/"):  # and no part of a URL's path
+        before = rf"(?:(?<![A-Za-z0-9_.~/-])|(?<=file://)|{escaped})"
+        return before + re.escape(word) + r"(?![A-Za-z0-9_]|-[A-Za-z0-9]|\.[A-Za-z0-9])"
+    return rf"(?:(?<![A-Za-z0-9])|{escaped})" + re.escape(word) + r"(?![A-Za-z0-9])"

@@ -133,6 +133,8 @@ class Wanted:
     agent: str = ""
     model: str = ""
     """A model's name, its beginning, or a pattern with `*`."""
+    played: bool = False
+    """Also sessions that a recording was played to: their calls cost nothing, and their tokens are another's."""
 
     def time(self, wall_ns: int) -> bool:
         return self.since_ns <= wall_ns < self.until_ns
@@ -184,7 +186,8 @@ class Stats:
     def _may_count(self, about: Summary) -> bool:
         wanted = self._wanted
         return (
-            wanted.agent in ("", about.agent)
+            (wanted.played or not about.playback)
+            and wanted.agent in ("", about.agent)
             and about.started_ns < wanted.until_ns
             and about.ended_ns >= wanted.since_ns
         )

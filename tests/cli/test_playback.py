@@ -73,6 +73,9 @@ def test_the_run_is_repeated_elsewhere_with_no_provider(tmp_path: Path, dialect:
     assert re.search(rb"played (\d+) of \1 model calls", done.stderr)
     opened = json.loads(b.tapes("cat", "@").stdout)["body"]
     assert opened["playback"] == json.loads(b.tapes("cat", "first").stdout)["hash"]
+    assert b"played from" in b.tapes("show", "@").stdout
+    once, named = (b.rows("stats", *refs)[-1]["calls"] for refs in ([], ["first", "@"]))
+    assert named == 2 * once, "what was played cost nothing"
     b.assert_sound()
 
 

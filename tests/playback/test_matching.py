@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tapes.errors import Withheld
 from tapes.playback.matching import Given, Refused, Tape
 from tapes.playback.places import Places
 from tapes.playback.recorded import Answer, Piece, Recorded
@@ -222,3 +223,21 @@ def test_the_home_is_learned_too_also_where_it_holds_what_is_named_after_the_dir
     )
     assert answered(ask(played, asked("/home/bob", "/srv/q/r"))) == b"/home/bob/.x /srv/q/r/a"
     assert played.places.new == {"cwd": "/srv/q/r", "home": "/home/bob"}
+
+
+def test_a_request_that_can_not_be_read_keeps_no_other_from_its_answer() -> None:
+    def gone() -> bytes:
+        raise Withheld("a body", "0" * 64)
+
+    one, two = exchange(body(user("One.")), b"1"), exchange(body(user("Two.")), b"2", 1)
+    played = Tape([replace(one, request=gone), two], Places({}))
+    now = body(user("Two."), metadata={"user_id": "x"})
+    assert answered(ask(played, now)) == b"2"
+    assert isinstance(ask(played, body(user("Three."))), Refused)
+    assert answered(ask(played, body(user("One.")))) == b"1", "byte by byte it is known"
+
+
+def test_a_directory_is_no_part_of_an_url() -> None:
+    places = Places({"cwd": "/app"}, {"cwd": "/srv/new"})
+    played = tape([(body(user("Go.")), b'"/app/x" "https://a.b/app/x" "file:///app/x" "/app-2"')], places)
+    assert answered(ask(played, body(user("Go.")))) == b'"/srv/new/x" "https://a.b/app/x" "file:///srv/new/x" "/app-2"'

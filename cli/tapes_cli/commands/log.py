@@ -137,6 +137,7 @@ def as_object(row: Row) -> dict[str, Any]:
         "agent_session": s.agent_session or None,
         "continues": s.continues or None,
         "branch_of": {"session": s.branch_of, "record": s.branch_at} if s.branch_of else None,
+        "playback": s.playback or None,
         "model": main_model(s) or None,
         "models": s.models,
         "command": s.command,

@@ -87,8 +87,11 @@ def command(
             voice.say(line)
         voice.close()
         if report is not None:
-            told_ = json.dumps(words.report(player.counts, tape, loaded.session.hex()), indent=1)
-            report.write_text(told_ + "\n", "utf-8")
+            text = json.dumps(words.report(player.counts, tape, loaded.session.hex()), indent=1)
+            try:
+                report.write_text(text + "\n", "utf-8")
+            except OSError as error:
+                raise UsageError(f"--report {report}: {error.strerror}") from error
     return Exit.FOUND if player.counts.refused else Exit.OK
 
 

@@ -189,6 +189,8 @@ def headline(session: Digest, row: Summary, found: View) -> list[str]:
     second = (
         f"{output.wall(row.started_ns)} · {output.duration(row.ended_ns - row.started_ns)} · {row.command} in {row.cwd}"
     )
+    if row.playback:
+        first += f" · played from {row.playback[:12]}"
     third = coverage([row])
     fourth: list[str] = []
     if found.commands:

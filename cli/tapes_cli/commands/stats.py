@@ -54,6 +54,7 @@ def command(
         until_ns=nanoseconds(moment(until, now)) if until else 1 << 63,
         agent=agent,
         model=model,
+        played=bool(refs),
     )
     stats = Stats(by, wanted, slowest=slowest, costliest=costliest)
     with open_archive() as archive, FactsFile(cache_folder()) as kept:

@@ -19,7 +19,7 @@ _KINDS = (
     # 01890a5d-ac96-774b-bcce-b302099a8057, also behind msg_ and the like
     (
         "id",
-        r"(?<![0-9a-fA-F])(?<![0-9a-fA-F]-)[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9a-fA-F])",
+        r"(?<![0-9a-fA-F])[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![0-9a-fA-F])",
     ),
     # opencode's: a time and a random word
     ("id", r"(?<![A-Za-z0-9])(?:ses|msg|prt|per|que|wrk|tool)_[0-9a-f]{10,12}[0-9A-Za-z]{10,16}(?![0-9A-Za-z])"),

@@ -145,7 +145,8 @@ def _mark(value: Json) -> tuple[int, int, int]:
         if key in results:
             parts.append((_mark(one)[0], _mark(_uncounted(one))[0], 0))
         elif results and key == "is_error":
-            parts.append((hash(one), hash(one), 0))
+            own = _mark(one)[0]
+            parts.append((own, own, 0))
         else:
             parts.append(_mark(one))
     return _joined(tuple(value), parts)

@@ -54,7 +54,7 @@ def branch(ref: str, argv: Sequence[str], name: str, *, yes: bool, environ: Mapp
         carries = carried(archive, at.found, at.at) if agent in AGENTS else None
         cwd, told = _directory(at.folder if carries else at.last_folder)
         name = name or made_up(at.name, set(archive.names()))
-        told += list(_difference(archive, at, cwd))
+        told += list(since(archive, at, cwd))
         variables, hidden = ({}, []) if carries else settings(at)
         _tell(at, agent, cwd, told, variables, hidden, environ)
         if not yes:
@@ -99,7 +99,7 @@ def _directory(recorded: str) -> tuple[str, list[str]]:
     return here, [f"{recorded or 'the directory of that time'} is not there any more: it starts in this one"]
 
 
-def _difference(archive: Archive, at: Point, cwd: str) -> Iterator[str]:
+def since(archive: Archive, at: Point, cwd: str) -> Iterator[str]:
     """How the directory differs from what it was: by its snapshots, else as far as git can tell."""
     trees = worktrees(archive, at.found.records)
     own = next((tree for tree in trees if _holds(tree.root, cwd)), None)

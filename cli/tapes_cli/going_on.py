@@ -16,6 +16,7 @@ from tapes.errors import UsageError
 from tapes.native.carried import Carried, carried
 from tapes.native.place import TESTED, Resumable, checked, used_here, write
 from tapes_addons.harmless import harmless
+from tapes_cli.branching import since
 from tapes_cli.home import open_archive
 from tapes_cli.launching import working_directory
 from tapes_cli.pointing import Point, point
@@ -65,7 +66,7 @@ def take(ref: str, agent: str, *, cwd: str = "", thread: str = "", environ: Mapp
         _is_there(agent, at, environ)
         folder, notes = _directory(cwd, at.folder)
         made = write(it, agent, folder, f"tapes {at.title}", environ, str(Path.home()))
-        told = (*made.notes, *notes, *_of_versions(agent, it), "the files of the directory are today's")
+        told = (*made.notes, *notes, *_of_versions(agent, it), *since(archive, at, folder))
         return Taken(made, at.session.hex(), at.at.number, at.at.thread, told)
 
 

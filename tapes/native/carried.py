@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any
 
 from tapes.archive.base import Archive
@@ -18,9 +19,9 @@ from tapes.session.rows import header_map
 from tapes.session.transcript import Conversation, Moment, Said, history
 from tapes.session.view import View
 from tapes.wire import agents
-from tapes.wire.dialects.writing import items_of
+from tapes.wire.dialects.writing import calls_in, items_of, results_in
 from tapes.wire.purposes import SIDE
-from tapes.wire.turns import MODEL_ROLES, Json, Media, ToolCall, ToolResult
+from tapes.wire.turns import MODEL_ROLES, Json
 
 MARKER = re.compile(r"\[REDACTED:[^\]]{1,60}\]")
 
@@ -72,8 +73,12 @@ def carried(archive: Archive, found: View, at: Moment) -> Carried:
     opened = found.records[0][1].body
     answer = found.calls.answer(at.exchange) if at.answered else None
     items = tuple(_items(archive, found, at, said))
+    if not items:
+        raise NotFound("nothing had been said to a model at this step", hint="tapes show lists later ones")
     git = opened.get("git") or {}
-    notes = [doubt for doubt in said.doubts if doubt not in lost]
+    notes = [doubt for doubt in said.doubts if not doubt.startswith("the last answer")]
+    if at.answered and at.exchange.outcome in FAILED:
+        notes.append(f"the last answer was cut off ({at.exchange.outcome}): it is there as far as the agent kept it")
     if compacting:
         notes.append("the conversation is compacted at this step: it goes on from what was before that, uncompacted")
     hidden = sum(len(MARKER.findall(text)) for item in items for text in _texts(item))
@@ -98,24 +103,26 @@ def carried(archive: Archive, found: View, at: Moment) -> Carried:
 def _speaker(found: View, exchange: Exchange, launched: str) -> str:
     """Whose call it is: an agent may run within what was launched."""
     calls = found.calls.exchanges
-    said = next(
-        (e for e in (exchange, *(calls[p] for p in exchange.opened.parents if p in calls)) if e.body["headers"]),
-        exchange,
-    )
-    speaking = agents.speaking(header_map(said.body["headers"])).name
+    handshake = next((calls[parent] for parent in exchange.opened.parents if parent in calls), exchange)
+    speaking = agents.speaking(header_map(handshake.body["headers"])).name
     return launched if speaking == "generic" else speaking
 
 
 def _items(archive: Archive, found: View, at: Moment, said: Conversation) -> list[Json]:
-    """The entries of the history. The last answer as the agent itself repeated it, where it did: some fill in what
-    the model has left out."""
+    """The entries of the history. The last answer as the agent itself repeated it, where it did: some fill in what the
+    model has left out, and what is kept of an answer that was cut off only the agent knows. Else such a one is left
+    out."""
     without = [one for one in said.messages if not one.raw]
     if without:
         raise UsageError(f"a message of the {said.dialect} protocol has no form in which it could be sent again")
     items = [item for one in said.messages for item in one.raw]
     last = said.messages[-1]
-    repeated = _repeated(archive, found, at, said, last) if last.source == "answer" else None
-    return items if repeated is None else [*items[: len(items) - len(last.raw)], *repeated]
+    if last.source != "answer":
+        return items
+    before, repeated = items[: len(items) - len(last.raw)], _repeated(archive, found, at, said)
+    if repeated is None and at.exchange is not None and at.exchange.outcome in FAILED:
+        return before
+    return items if repeated is None else [*before, *repeated]
 
 
 def _uncompacted(archive: Archive, found: View, at: Moment) -> tuple[Moment, Conversation]:
@@ -145,34 +152,30 @@ def _without_asking(messages: Sequence[Said]) -> Iterator[Said]:
             yield replace(last, message=replace(last.message, blocks=blocks), raw=({**item, "content": content[:-1]},))
 
 
-def _repeated(archive: Archive, found: View, at: Moment, said: Conversation, last: Said) -> list[Json] | None:
+def _repeated(archive: Archive, found: View, at: Moment, said: Conversation) -> list[Json] | None:
+    """The entries by which the thread's next request gives the last answer back; None where none does, or another
+    answer. Of an answer that was cut off it may give back less."""
     assert at.exchange is not None
     order = found.threads[at.thread].exchanges if at.thread in found.threads else []
-    behind = order[order.index(at.exchange.hash) + 1 :][:1] if at.exchange.hash in order else []
-    for digest in behind:
-        later = found.calls.exchanges[digest]
-        place = found.places.get(digest)
-        if later.request is None or place is None or place.seam or place.purpose != "main":
-            return None
-        body = archive.body(later.request)
-        request = later.dialect.read_request(body)
-        items, start = items_of(body) or [], len(said.messages) - 1
-        if "previous_response_id" in request.params or len(request.messages) != len(items):
-            return None
-        if request.messages[start:] and request.messages[start].role not in MODEL_ROLES:
-            return None
-        calls = {block.id for block in last.message.blocks if isinstance(block, ToolCall)}
-        found_calls: set[str] = set()
-        taken: list[Json] = []
-        for message, item in zip(request.messages[start:], items[start:], strict=True):
-            if message.role not in MODEL_ROLES or any(isinstance(block, ToolResult) for block in message.blocks):
-                break
-            found_calls |= {block.id for block in message.blocks if isinstance(block, ToolCall)}
-            taken.append(item)
-        kinds = [type(block) for block in last.message.blocks]
-        same = len(taken) == len(last.raw) and found_calls == calls
-        return taken if same and kinds else None
-    return None
+    behind = order[order.index(at.exchange.hash) + 1 :] if at.exchange.hash in order else []
+    later = found.calls.exchanges[behind[0]] if behind else None
+    place = found.places.get(later.hash) if later else None
+    if later is None or later.request is None or place is None or place.purpose != "main" or place.seam:
+        return None
+    body = archive.body(later.request)
+    request, items = later.dialect.read_request(body), items_of(body) or []
+    if "previous_response_id" in request.params or len(request.messages) != len(items):
+        return None  # it gives nothing back, but a response's id
+    start, last = len(said.messages) - 1, said.messages[-1]
+    told = list(zip(request.messages, items, strict=True))[start:]
+    taken = list(takewhile(lambda one: one[0].role in MODEL_ROLES and not results_in(one[0]), told))
+    asked, given = (
+        {id_ for message in messages for id_ in calls_in(message)}
+        for messages in ([last.message], [message for message, _ in taken])
+    )
+    cut = at.exchange.outcome in FAILED
+    same = given == asked and len(taken) == len(last.raw)
+    return [item for _, item in taken] if same or (cut and taken and given <= asked) else None
 
 
 def _texts(value: Json) -> list[str]:
@@ -183,10 +186,3 @@ def _texts(value: Json) -> list[str]:
     if isinstance(value, list):
         return [text for inner in value for text in _texts(inner)]
     return []
-
-
-def pictures(said: Conversation) -> int:
-    """How many pictures and documents a conversation holds."""
-    blocks = [block for one in said.messages for block in one.message.blocks]
-    inner = [part for block in blocks if isinstance(block, ToolResult) for part in block.content]
-    return sum(isinstance(block, Media) for block in (*blocks, *inner))

@@ -7,6 +7,7 @@ they differ from then is shown, and nothing is started before somebody has said 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ def branch(ref: str, argv: Sequence[str], name: str, *, yes: bool, environ: Mapp
     reading where it can not be carried."""
     agent = agents.recognise(argv).name
     check_words(agent, argv)
+    if shutil.which(argv[0]) is None:
+        raise UsageError(f"{argv[0]} is not there, or can not be run", hint="nothing was written or started")
     with open_archive() as archive:
         at = point(archive, ref)
         carries = carried(archive, at.found, at.at) if agent in AGENTS else None

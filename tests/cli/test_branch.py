@@ -75,14 +75,26 @@ def test_claude_is_started_on_a_transcript_of_its_own_kind(tmp_path: Path) -> No
         assert json.loads(b.tapes("cat", "again").stdout)["body"]["name"] == "again"
 
 
-def test_a_conversation_of_another_protocol_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+def test_another_agent_can_go_on_with_a_conversation_in_its_own_protocol(tmp_path: Path) -> None:
     with bench(tmp_path, SCRIPT) as b:
         b.environ["CODEX_HOME"] = str(tmp_path / "codex-home")
         started(b)
         done = b.tapes("run", "--from", "first", "--yes", "--", fake(tmp_path, "codex"))
-        assert done.returncode == 125
-        assert b"anthropic" in done.stderr
-        assert not (tmp_path / "codex-home").exists()
+        assert done.returncode == 0, done.stderr.decode()
+        (path,) = (tmp_path / "codex-home/sessions").rglob("*.jsonl")
+        words = done.stdout.decode().splitlines()[-1]
+        assert words.endswith(f"'resume', '{path.stem[-36:]}']")
+        assert b"function_call_output" in path.read_bytes()
+        assert b"converted from anthropic" in done.stderr
+
+
+def test_a_program_that_is_not_there_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    with bench(tmp_path, SCRIPT) as b:
+        b.environ["CLAUDE_CONFIG_DIR"] = str(tmp_path / "config")
+        started(b)
+        done = b.tapes("run", "--from", "first", "--yes", "--", str(tmp_path / "claude"))
+        assert (done.returncode, b"is not there" in done.stderr) == (125, True)
+        assert not (tmp_path / "config").exists()
         assert len(b.rows("log")) == 1
 
 

@@ -10,7 +10,6 @@ import socket_tape as sockets
 from session.test_view import FIRST, RESULT, SECOND, USE, Tape, message, told
 from tapes.errors import NotFound, UsageError
 from tapes.native.carried import Carried, carried
-from tapes.native.converted import converted
 from tapes.session.transcript import moment
 from tapes.session.view import view
 
@@ -112,9 +111,3 @@ def test_increments_over_a_socket_are_carried_whole_also_where_ids_come_twice() 
     it = carried(tape.archive, found, moment(found, list(found.steps)))
     words = [entry["content"][0]["text"] for entry in it.items if isinstance(entry, dict)]  # type: ignore[index, call-overload]
     assert words == ["one", "ONE", "two", "TWO", "three", "THREE"]
-
-
-def test_another_protocol_is_refused_by_name() -> None:
-    with pytest.raises(UsageError, match="anthropic"):
-        converted(of(told(), None), "openai-responses")
-    assert converted(of(told(), None), "anthropic").items

@@ -57,6 +57,7 @@ def test_a_branch_is_a_session_that_names_its_parent_and_the_step(tmp_path: Path
         tree = b.rows("log", "--tree")
         assert [(row["name"], row["depth"]) for row in tree] == [("first", 0), ("first-b1", 1)]
         assert "└─ " in b.tapes("log", "--tree").stdout.decode()
+        assert f"branch of {parent[:12]}" in b.tapes("show", "first-b1").stdout.decode()
         b.assert_sound()
 
 

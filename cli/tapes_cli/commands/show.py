@@ -191,6 +191,7 @@ def headline(session: Digest, row: Summary, found: View) -> list[str]:
     )
     if row.playback:
         first += f" · played from {row.playback[:12]}"
+    branch = [f"branch of {row.branch_of[:12]}, at {row.branch_at[:12]}"] if row.branch_of else []
     third = coverage([row])
     fourth: list[str] = []
     if found.commands:
@@ -204,7 +205,9 @@ def headline(session: Digest, row: Summary, found: View) -> list[str]:
     fifth += [f"tokens: {told(tokens)}"] if tokens.total else []
     wide = output.width()
     named = [output.fit(output.harmless(line), wide) for line in (first, second)]
-    covered = [line for text in (third, *fourth, *fifth) for line in output.wrapped(output.harmless(text), wide)]
+    covered = [
+        line for text in (*branch, third, *fourth, *fifth) for line in output.wrapped(output.harmless(text), wide)
+    ]
     return [*named, *covered, ""]
 
 

@@ -124,8 +124,9 @@ def timeline(archive: Archive, session: Digest) -> tuple[list[Command], Iterator
     return found.commands, found.steps
 
 
-def view(archive: Archive, session: Digest) -> View:
-    """All that there is to read of a session. NotFound for an unknown one, Damaged where a record itself is."""
+def view(archive: Archive, session: Digest, *, first_words: bool = False) -> View:
+    """All that there is to read of a session. NotFound for an unknown one, Damaged where a record itself is.
+    `first_words`: steps say when the first word of an answer had come, for which its beginning is read again."""
     records = list(archive.session_records(session))
     calls = Calls(archive, gather(iter(records)))
     threads = placed(records, calls)
@@ -139,7 +140,7 @@ def view(archive: Archive, session: Digest) -> View:
         from tapes.archive.redaction import steps_withheld
 
         withheld = steps_withheld(records)
-    reader = _Reader(archive, calls, withheld, commands, threads)
+    reader = _Reader(archive if first_words else None, calls, withheld, commands, threads)
     tokens = partial(tokens_of, archive, calls.exchanges.values(), calls)
     return View(commands, threads.all, threads.places, calls, records, _steps(records, reader), tokens)
 
@@ -206,7 +207,7 @@ class _Reader:
 
     def __init__(
         self,
-        archive: Archive,
+        archive: Archive | None,
         calls: Calls,
         withheld: Mapping[int, int],
         commands: list[Command],
@@ -328,7 +329,10 @@ class _Reader:
         return {name: value for name, value in found.items() if value}
 
     def _first_word(self, exchange: Exchange, reading: ResponseReading) -> int | None:
-        """When the first word, thought or call had arrived; of what came in one piece, when that began to."""
+        """When the first word, thought or call had arrived; of what came in one piece, when that began to. None where
+        it is not asked for."""
+        if self._archive is None:
+            return None
         try:
             found = first_word(self._archive, exchange, reading)
         except (Withheld, Damaged, NotFound):

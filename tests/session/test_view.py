@@ -143,6 +143,15 @@ def test_usage_of_a_call_that_said_nothing_stands_with_its_failure() -> None:
     assert view(tape.archive, tape.session).tokens() == {"main": Tokens(input=16, output=2)}
 
 
+def test_when_the_first_word_came_is_told_where_it_is_asked_for() -> None:
+    tape = told()
+    tape.steps()
+    asked, plain = (list(view(tape.archive, tape.session, first_words=on).steps) for on in (True, False))
+    assert [step.facts["ttft_us"] > 0 for step in asked if "ttft_us" in step.facts] == [True, True]
+    assert not any("ttft_us" in step.facts for step in plain)
+    assert [(step.number, step.type) for step in asked] == [(step.number, step.type) for step in plain]
+
+
 def test_a_subagents_steps_carry_its_thread() -> None:
     tape = Tape()
     tape.call(FIRST, message({"type": "text", "text": "Done."}), thread="a6ef41df")

@@ -121,7 +121,7 @@ def listing(kind: str) -> Callable[[Archive, Digest, bool], None]:
 
 
 def show_session(archive: Archive, session: Digest, wanted: Wanted) -> None:
-    found = view(archive, session)
+    found = view(archive, session, first_words=wanted.as_json or wanted.full)
     summary = summary_of(archive, session)
     chosen = chosen_thread(found.threads, wanted.thread)
     changed, every = changed_files(archive, found, wanted)
@@ -223,7 +223,7 @@ def told(tokens: Tokens) -> str:
 
 
 def show_step(archive: Archive, ref: Ref, wanted: Wanted) -> None:
-    found = view(archive, ref.session)
+    found = view(archive, ref.session, first_words=True)
     steps = list(found.steps)
     step = next((s for s in steps if s.number == ref.step), None)
     if step is None:
@@ -282,7 +282,7 @@ def show_around(archive: Archive, ref: Ref, around: str, window: str, wanted: Wa
         s = row.summary
         if row.error or s.started_ns > last or s.ended_ns < first:
             continue
-        seen = view(archive, row.session)
+        seen = view(archive, row.session, first_words=wanted.as_json or wanted.full)
         chosen = [step for step in seen.steps if first <= step.wall_ns <= last and wanted.takes(step)]
         if wanted.thread:
             chosen = [step for step in chosen if (step.thread or MAIN).startswith(wanted.thread)]

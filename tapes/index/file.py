@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tapes.errors import ArchiveError
 
-VERSION = 2
+VERSION = 3
 """Rises with every change of the tables, and of what is read out of records."""
 KINDS = ("agent", "cwd", "exit", "is", "model", "participant", "path", "session", "thread", "tool", "type")
 """Of facts."""

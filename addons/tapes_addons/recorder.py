@@ -64,7 +64,7 @@ TERMINAL_S = 3.0
 """How long what is left of the screen may take to be read: all of it has been sent by then."""
 REPORTS_S = 5.0
 """How long the last reports of commands may take to be read, as long as more of them come."""
-SNAPSHOT_S = 15.0
+SNAPSHOT_S = 30.0
 """How long the end may wait for the last snapshot of the files: of many, the first may still be under way."""
 SETTLE_S = 0.3
 """How long the last calls may take to end after the agent has exited."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tapes_addons.worktree import stat
 
-LIST_S = 10.0
+LIST_S = 5.0
 """For a listing of the whole repository, which is asked for beside everything else."""
 ANSWER_S = 2.0
 _ASK_BYTES = 8192

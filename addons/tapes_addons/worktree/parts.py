@@ -14,7 +14,7 @@ from zlib import crc32
 from tapes.archive import node, tree
 from tapes.archive.base import Object
 from tapes.archive.chunk import LARGE, chunk_end
-from tapes.archive.cut import BLOB_MAX, cut_once
+from tapes.archive.cut import cut_once
 from tapes.record import listing
 from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import BodyRef
@@ -23,6 +23,8 @@ from tapes.record.listing import Entry
 PART_BYTES = 1024 * 1024
 """Of content; a file that is bigger makes a part of its own."""
 PART_ROWS = 256
+WHOLE_MAX = 16 * 1024
+"""Files up to here are one blob. Of larger ones an edit stores a chunk or two, about 10 KiB each."""
 _BORDER_MASK = 63
 
 
@@ -79,7 +81,7 @@ def bodies(entries: Sequence[Entry], contents: Sequence[bytes]) -> Bodies:
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:
-    if len(content) <= BLOB_MAX:
+    if len(content) <= WHOLE_MAX:
         if content:
             yield content
         return

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snapped import Files, Shot, file, gone, unstored
 from tapes.archive.base import Draft
@@ -310,3 +312,45 @@ def test_a_deletion_that_did_not_happen_is_told() -> None:
         (b"a", TRUE, ""),
         (b"b", FALSE, "the file is still there"),
     ]
+
+
+SCRIPTS = st.lists(
+    st.tuples(
+        st.sampled_from(["run", "write"]), st.sampled_from("abc"), st.sampled_from(["", "1\n", "2\n"]), st.booleans()
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SCRIPTS)
+def test_a_tree_that_is_called_exact_is_what_was_there_whatever_was_looked_at(
+    script: list[tuple[str, str, str, bool]],
+) -> None:
+    """Commands write or delete (""), calls write; after each somebody looks, or nobody does."""
+    story = Story()
+    files: dict[str, bytes] = {"a": b"0\n", "b": b"0\n"}
+    story.start(files)
+    models: list[tuple[Draft, dict[str, bytes], bool]] = []
+    for kind, path, text, looked in script:
+        if text or kind == "write":
+            files = {**files, path: text.encode()}
+        else:
+            files = {name: data for name, data in files.items() if name != path}
+        done = story.run(path) if kind == "run" else story.edit("Write", file_path=path, content=text)
+        if looked:
+            story.look(files)
+        models.append((done, files, looked))
+    found = story.told()
+    archive = story.session.archive
+    for done, model, looked in models:
+        tree = found.trees[0].at(story.number(done))
+        held = {path.decode(): content(archive, entry) for path, entry in tree.entries.items()}
+        assert tree.exact or not looked
+        assert held == model or not tree.exact
+    for told in found.claims:
+        after = [model for done, model, looked in models if looked and story.number(done) >= told.claim.step]
+        if told.verdict == TRUE:
+            assert after and any(model.get(told.claim.said) == told.claim.new[0].encode() for model in after)
+        assert told.verdict != FALSE  # an honest agent is never called a liar

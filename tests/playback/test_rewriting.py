@@ -104,3 +104,7 @@ def test_what_differs_between_runs_is_masked_whole(text: str) -> None:
 )
 def test_what_a_tool_said_is_left_alone(text: str) -> None:
     assert masked(text) == (text, ())
+
+
+def test_an_id_may_stand_behind_a_word_and_a_dash() -> None:
+    assert masked("exec-01a1fe48-cdce-7b03-b18f-5ca9c0b03858")[0] == "exec-<id>"

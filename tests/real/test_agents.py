@@ -263,3 +263,25 @@ def history_of(desk: Bench, name: str, step: int) -> list[Any]:
             kept = {key: value for key, value in block.items() if key not in moving and value is not None}
             said.append((item.get("role"), kept))
     return said
+
+
+@pytest.mark.parametrize("real", AGENTS, ids=lambda real: real.name)
+def test_a_real_agent_repeats_its_run_from_the_recording_elsewhere_and_with_no_provider(
+    install: Callable[[Real], str], tmp_path: Path, real: Real
+) -> None:
+    program = install(real)
+    with desk_for(real, tmp_path) as desk:
+        real.prepare(tmp_path / "user", "")
+        assert desk.run(program, *real.words, options=[*elsewhere(desk), "--name", "first"]).returncode == 0
+    there = tmp_path / "somewhere" / "else"
+    there.mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    real.prepare(tmp_path / "other", "")
+    words = desk.command("run", "--playback", "first", "--fast", "--", program, *real.words)
+    environ = desk.env() | {"HOME": str(tmp_path / "other")}
+    done = subprocess.run(words, cwd=there, env=environ, capture_output=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    uses = [[s["text"] for s in desk.rows("show", ref) if s["type"] == "tool.use"] for ref in ("first", "@")]
+    assert uses[0] == uses[1]
+    assert len(uses[0]) == 3
+    desk.assert_sound()

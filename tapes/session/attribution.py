@@ -114,7 +114,6 @@ class _Judging:
         last = self.tree.snapshots[-1]
         end = claim.ended if claim.ended is not None else claim.began
         if last.began < end:
-            places = [*places, last.place] if last.place and last.place not in places else places
             found = self._upheld(claim, places)
             return found or Claimed(claim, "", "no snapshot was taken after it")
         if not places:
@@ -138,7 +137,7 @@ class _Judging:
     def _refuted(self, claim: Claim, places: Sequence[int]) -> Claimed:
         version = next((v for v in reversed(self.tree.versions(claim.path)) if v.snapshot.place in places), None)
         entry = version.entry if version else self._entry(claim.path, places[-1])
-        why = self._in_the_way(claim, places, version is not None, entry)
+        why = self._in_the_way(claim, places, entry)
         if why and version is not None:
             self.open[version.snapshot.place, claim.path] = claim, why
         if why:
@@ -150,7 +149,7 @@ class _Judging:
             return Claimed(claim, FALSE, "there was no such file" if gone else "the file is still there")
         return Claimed(claim, FALSE, "there is no such file" if gone else "the file did not change")
 
-    def _in_the_way(self, claim: Claim, places: Sequence[int], changed: bool, entry: Held | None) -> str:
+    def _in_the_way(self, claim: Claim, places: Sequence[int], entry: Held | None) -> str:
         """Why what the snapshots show is no proof; "" where it is."""
         if entry is None and (hidden := self._hidden(claim.path, places[-1])):
             return f"{hidden.decode('utf-8', 'replace')} is ignored"
@@ -169,8 +168,9 @@ class _Judging:
             if doing.hash != claim.hash and (doing.ended is None or doing.ended > claim.began)
         ]
         others = [doing for doing in others if self._may_touch(doing, claim.path)]
-        # Without any change nobody was at it, unless it came and went.
-        if others and (changed or entry is None):
+        # Nobody was at a file that has not even another time, unless it came and went.
+        touched = any(claim.path in self.tree.deltas[place] for place in places)
+        if others and (touched or entry is None):
             return f"{_steps(others)} may have changed it again before it was looked at"
         return ""
 
@@ -197,7 +197,8 @@ class _Judging:
     def _entry(self, path: bytes, place: int) -> Held | None:
         """As a snapshot found it; None: not there."""
         known = [v.entry for v in self.tree.versions(path) if v.snapshot.place <= place]
-        return known[-1] if known else self.tree.base.get(path)
+        last = known[-1] if known else self.tree.base.get(path)
+        return None if last is None or last.kind == "gone" else last
 
     def _hidden(self, path: bytes, place: int) -> bytes | None:
         parts = path.split(b"/")

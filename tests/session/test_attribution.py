@@ -331,16 +331,18 @@ def test_a_tree_that_is_called_exact_is_what_was_there_whatever_was_looked_at(
     """Commands write or delete (""), calls write; after each somebody looks, or nobody does."""
     story = Story()
     files: dict[str, bytes] = {"a": b"0\n", "b": b"0\n"}
-    story.start(files)
+    story.start(files)  # mtimes of 1
     models: list[tuple[Draft, dict[str, bytes], bool]] = []
-    for kind, path, text, looked in script:
+    times = dict.fromkeys("abc", 1)
+    for n, (kind, path, text, looked) in enumerate(script, 2):
+        times[path] = n
         if text or kind == "write":
             files = {**files, path: text.encode()}
         else:
             files = {name: data for name, data in files.items() if name != path}
         done = story.run(path) if kind == "run" else story.edit("Write", file_path=path, content=text)
         if looked:
-            story.look(files)
+            story.look({name: (file(name, data, mtime_ns=times[name]), data) for name, data in files.items()})
         models.append((done, files, looked))
     found = story.told()
     archive = story.session.archive

@@ -24,6 +24,8 @@ from tapes.session.worktree import Held, Version, Worktree, content, worktrees
 
 TRUE, FALSE, UNCLAIMED = "claimed and true", "claimed, not on disk", "changed, not claimed"
 VERDICTS = (TRUE, FALSE, UNCLAIMED)
+EARLY_NS = 200_000_000
+"""Some agents begin a call while the answer that asks for it is still coming."""
 LARGEST = 8 << 20
 """Bytes of a file that a claim is held against."""
 
@@ -229,6 +231,9 @@ class _Judging:
         causes = [doing for doing in under_way if self._may_touch(doing, version.path)]
         causes.sort(key=lambda doing: self._likely(doing, version, claim), reverse=True)
         step = causes[0].step if causes else before
+        if claim is not None and claim.action == "write" and causes:
+            says, inside, *_ = self._likely(causes[0], version, claim)
+            causes = causes[:1] if says and inside else causes  # all of the text is its, and the time too
         why = self._said_of(causes)
         if claim is not None:
             return Change(version, claim.step, tuple(causes), TRUE, why, claim.step)
@@ -252,7 +257,8 @@ class _Judging:
         snapshot = version.snapshot
         # The file's own time is on the wall clock; the snapshot has both.
         at = version.entry.mtime_ns - snapshot.wall_ns + snapshot.began
-        inside = version.entry.kind != "gone" and doing.began <= at <= (doing.ended or snapshot.ended)
+        began = doing.began - (EARLY_NS if doing.kind == "tool" else 0)
+        inside = version.entry.kind != "gone" and began <= at <= (doing.ended or snapshot.ended)
         says = claim is not None and claim.hash == doing.hash
         return says, inside, doing.began, not doing.around
 

@@ -109,6 +109,19 @@ def test_of_several_commands_all_are_named_and_the_files_own_time_says_which_fir
     assert change.step == story.number(first) and "between two snapshots" in change.why
 
 
+def test_a_whole_text_that_was_written_in_the_time_of_its_call_is_that_calls_alone() -> None:
+    for late, causes in ((0, 1), (20, 2)):
+        story = Story()
+        story.start({"a": b"old\n"})
+        use = story.edit("Write", file_path="a", content="new\n")
+        story.run("true")
+        row = file("a", b"new\n", mtime_ns=use.wall_ns + late * 1_000_000_000)
+        story.shot.write([(row, b"new\n")], "command", full=False)
+        (change,) = story.told().changes
+        assert (change.verdict, len(change.causes)) == (TRUE, causes)
+        assert change.causes[0].text == "Write"
+
+
 def test_what_nobody_did_says_so() -> None:
     story = Story()
     story.start({"a": b"old\n"})

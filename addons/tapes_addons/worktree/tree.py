@@ -219,6 +219,8 @@ class Tree:
             while here:
                 alive.update(here)
                 here = self._take(look, here, whole=True)
+        else:
+            self._entered.discard(b"")  # nobody watches a root that is gone: all of it is looked at until it is back
         for path in self.known.keys() - alive:
             look.found.setdefault(path, Found(None))
             if path in self._entered:

@@ -295,6 +295,22 @@ def test_a_directory_that_vanishes_takes_all_with_it_and_may_come_back(project: 
     assert gone == {} and back == end == on_disk(project)
 
 
+def test_a_directory_that_is_removed_and_made_anew_is_watched_again(tmp_path: Path, bench: Bench) -> None:
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    (folder / "a").write_text("1")
+    copies = []
+    with bench.taking(folder) as taker:
+        for number, script in enumerate(
+            (f"rm -r {folder}", f"mkdir {folder}; echo 2 > {folder}/b", f"echo 3 >> {folder}/b")
+        ):
+            sh(tmp_path, script)
+            taker.command(bytes([number]) * 16)
+            copies.append(on_disk(folder) if folder.exists() else {})
+        taker.end()
+    assert bench.trees(folder)[1:-1] == copies
+
+
 def test_a_file_that_keeps_changing_is_never_stored_torn(project: Path, bench: Bench) -> None:
     loop = (
         "import sys\nwhile True:\n  for c in 'ab':\n    with open('busy', 'r+b', 0) as f: f.write(c.encode() * 4000000)"

@@ -44,7 +44,7 @@ def file_at(archive: Archive, ref: Ref, path: str) -> Held:
     tree, raw = find_path(of_session(archive, ref.session), path)
     at = at_ref(tree, ref)
     if raw not in at.entries:
-        when = f"when step {ref.step} was over" if ref.step is not None else "at the end"
+        when = "at the end" if ref.step is None else f"when step {ref.step} was over" if ref.step else "at the start"
         raise NotFound(
             f"{name(raw)} was not there {when}",
             hint=f"its versions: tapes files {ref.session.short()} --log {name(raw)}",
@@ -54,7 +54,10 @@ def file_at(archive: Archive, ref: Ref, path: str) -> Held:
 
 
 def at_ref(tree: Worktree, ref: Ref) -> Tree:
-    """At the step of a REF; as a snapshot found it, where REF is a record of one; else at the end."""
+    """At the step of a REF, of which 0 is the start; as a snapshot found it, where REF is a record of one; else at the
+    end."""
+    if ref.step == 0:
+        return tree.tree(0)
     if ref.step is not None:
         return tree.at(ref.step)
     for snapshot in tree.snapshots:

@@ -124,6 +124,8 @@ def test_at_an_earlier_step_only_what_had_changed_by_then(tapes: Tapes) -> None:
     (row,) = rows(tapes, "files", f"story:{step}")
     assert (row["path"], row["verdict"], row["step"], row["exact"]) == ("src/a", "claimed and true", step, True)
     assert tapes("cat", f"story:{step}", "src/a").stdout == WRITTEN.decode()
+    assert tapes("cat", "story:0", "src/a").stdout == BEFORE.decode()
+    assert "at the start · 5 files, 0 changed" in tapes("files", "story:0").stdout
 
 
 def test_the_whole_tree_says_why_something_has_no_content(tapes: Tapes) -> None:

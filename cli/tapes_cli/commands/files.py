@@ -163,7 +163,9 @@ def _missing(asked: Asked, tree: Worktree, at: Tree) -> Iterator[Claimed]:
 
 def _heading(found: Attribution, tree: Worktree, at: Tree, changed: int, ref: Ref) -> Iterator[str]:
     over = any(record.type == "session.close" for _, record in tree.records)
-    when = f"when step {ref.step} was over" if ref.step is not None else "at the end" if over else "so far"
+    when = "at the end" if over else "so far"
+    if ref.step is not None:
+        when = f"when step {ref.step} was over" if ref.step else "at the start"
     if ref.record is not None and ref.step is None:
         when = "as this snapshot found it"
     files = sum(entry.kind != "dir" for entry in at.entries.values())

@@ -284,7 +284,8 @@ class Launcher:
             self.fatal = message["fatal"] + (f" ({message['hint']})" if message.get("hint") else "")
         if "progress" in message:
             self.finish_by = time.monotonic() + FINISH_S
-            say(message["progress"])
+            if self.ending or self.relay is None:  # else the screen is the agent's
+                say(message["progress"])
         if "done" in message:
             self.done = message["done"]
 

@@ -26,7 +26,7 @@ from tapes_addons.worktree.task import Task, line, secret_line
 
 MODULE = ("-P", "-m", "tapes_addons.worktree")
 MAX_RESTARTS = 3
-SHOW_S = 1.0
+SHOW_S, SHOW_AGAIN_S = 1.0, 5.0
 
 _Counts = Mapping[str, int]
 
@@ -50,6 +50,7 @@ class Beside:
         self._restarts = 0
         self._ending = False
         self._gave_up = False
+        self._shown = False
         self._over = threading.Event()
         self._earlier: dict[str, int] = {}
         """Counts of processes that were lost."""
@@ -73,7 +74,7 @@ class Beside:
         progress: Callable[[str], None],
     ) -> None:
         """Have it start. `put` takes what the session's own writer has to say of it, `say` what a person should know,
-        `progress` that the end has to wait."""
+        `progress` that it takes its time: with the first snapshot, or at the end."""
         self._task, self._redactor, self._put, self._say, self._progress = task, redactor, put, say, progress
         self._known = self._redactor.values  # those of the environment it has itself
         if self._socket is None:
@@ -91,7 +92,9 @@ class Beside:
             self._ending = True
         self._tell(line(end=True))
         until = time.monotonic() + timeout_s
-        while not self._over.wait(min(SHOW_S, max(0.0, until - time.monotonic()))):
+        pause = SHOW_S
+        while not self._over.wait(min(pause, max(0.0, until - time.monotonic()))):
+            pause = SHOW_AGAIN_S
             self._tell(b"")  # should the socket have been full before
             rows = f", {self._rows} paths so far" if self._rows else ""
             self._progress(f"waiting for the last snapshot of the working directory{rows}")
@@ -194,7 +197,11 @@ class Beside:
             self._put(written)
         for command in message.get("commands", ()):
             self._told.pop(command, None)
-        self._rows = message.get("under_way", self._rows)
+        if "under_way" in message:
+            self._rows = message["under_way"]
+            if not self._shown and not self._ending:
+                self._shown = True
+                self._progress(f"the first snapshot of the files is under way: {self._rows} paths so far")
         if "missed" in message:
             self._missed(message["missed"], message["files"])
         if "trouble" in message:

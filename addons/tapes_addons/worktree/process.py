@@ -21,8 +21,12 @@ from pathlib import Path
 from tapes.archive.base import Batch
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.errors import TapesError
+from tapes.record import listing
 from tapes.record.digest import Digest
+from tapes.record.kinds import BodyRef
+from tapes.record.listing import Entry
 from tapes.wire.redact import Redactor, secret_variables
+from tapes_addons.worktree.cache import Cache
 from tapes_addons.worktree.snapshots import Counts, Snapshots
 from tapes_addons.worktree.task import Task, line
 from tapes_addons.worktree.tree import Limits, Tree
@@ -143,6 +147,9 @@ class Process:
         limits = Limits() if not task.file_limit else replace(Limits(), file_bytes=task.file_limit)
         home = os.fsencode(os.path.realpath(task.home))
         firsts = _firsts(self._archive, session) if task.restart else {}
+        self._learn()
+        secrets = [value.source for value in self._redactor.values]
+        rules = f"{task.strict} {limits.file_bytes}"
         self._cause = "restart" if task.restart else "start"
         self._roots = [
             Snapshots(
@@ -152,6 +159,8 @@ class Process:
                 self._commit,
                 first=firsts.get(self._redactor.redact(root).data, 0),
                 counts=self._counts,
+                cache=Cache(Path(task.home) / "cache", root, secrets, rules),
+                known_part=self._known_part,
             )
             for root in map(os.fsencode, task.roots)
         ]
@@ -165,7 +174,6 @@ class Process:
         self._committing.submit(self._archive.close).result()
 
     def run(self) -> None:
-        self._learn()
         self._take(self._cause, [])
         while True:
             self._wait()
@@ -214,6 +222,16 @@ class Process:
         if self._hurry or self._line.news.end:
             return self._committing.submit(next, steps, None).result()
         return next(steps, None)
+
+    def _known_part(self, listed: BodyRef, stored: BodyRef | None) -> list[Entry] | None:
+        """The rows of a part of an earlier session. What was forgotten since is read anew."""
+        archive = self._archive
+        if not archive.has_object(listed.node) or (stored is not None and not archive.has_object(stored.node)):
+            return None
+        try:
+            return list(listing.read(archive.body(listed)))
+        except TapesError:
+            return None
 
     def _commit(self, batch: Batch) -> object:
         if threading.current_thread() is not self._main:

@@ -17,14 +17,22 @@ from dataclasses import dataclass, field
 from tapes.archive.base import Batch, Draft
 from tapes.errors import ArchiveError, TapesError
 from tapes.record.digest import Digest, blob_digest
+from tapes.record.kinds import BodyRef
 from tapes.record.listing import Entry
 from tapes.wire.redact import Redactor
 from tapes_addons.worktree import content, parts
+from tapes_addons.worktree.cache import Cache
 from tapes_addons.worktree.stat import Stat
 from tapes_addons.worktree.tree import Found, Look, Tree
 
 RETRY_S = (0.05, 0.2, 0.5)
 """Longer trouble of the archive is told by a gap; the next snapshot says what this one could not."""
+
+PARTS = 64
+"""In one commit, at most."""
+SAVE_S = 5.0
+_PASSING = ("changing", "unreadable", "budget")
+"""Reasons that may not hold next time, though the file looks the same."""
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +82,8 @@ class _Taking:
 
 
 class Snapshots:
-    """Of one root. `commit` MUST write a batch durably or raise."""
+    """Of one root. `commit` MUST write a batch durably or raise; `known_part`
+    gives the rows of a part that the archive has, None where it has it not any more."""
 
     def __init__(
         self,
@@ -84,6 +93,8 @@ class Snapshots:
         commit: Callable[[Batch], object],
         *,
         first: int = 0,
+        cache: Cache | None = None,
+        known_part: Callable[[BodyRef, BodyRef | None], list[Entry] | None] | None = None,
         counts: Counts | None = None,
     ) -> None:
         self.tree = tree
@@ -92,6 +103,9 @@ class Snapshots:
         self._redactor = redactor
         self._commit_batch = commit
         self._n = first
+        self._cache = cache
+        self._known_part = known_part
+        self._saved = time.monotonic()
         self._before: Digest | None = None
         self._full = True
         """Nothing of this process's is written yet, so the next one says everything."""
@@ -120,30 +134,41 @@ class Snapshots:
 
     def _write(self, taking: _Taking, look: Look) -> Generator[int, None, bool]:
         gone = _Gone.of(self.tree, look)
-        waiting: list[_Row] = []
+        waiting: list[bytes] = []
         ready: list[_Part] = []
         complete = True
-        for gathered in parts.gather(self._rows(look, gone)):
+        for gathered in parts.gather(self._planned(look)):
             if waiting:
-                ready.append(self._part(taking, waiting, gone, last=False))
+                ready.append(self._part(taking, look, waiting, gone, last=False))
                 # Small parts go into one commit: what a commit costs is to have it on the disk.
-                if sum(part.bytes for part in ready) + gathered.bytes > parts.PART_BYTES:
+                if sum(part.bytes for part in ready) + gathered.bytes > parts.PART_BYTES or len(ready) >= PARTS:
                     complete = self._commit(taking, ready) and complete
                     ready = []
                 self.tree.drain()
+                self._save(taking)
                 yield taking.rows
             waiting = gathered.rows
         # Where a part is missing none is the last.
-        ready.append(self._part(taking, waiting, gone, last=complete))
-        return self._commit(taking, ready) and complete
+        ready.append(self._part(taking, look, waiting, gone, last=complete))
+        complete = self._commit(taking, ready) and complete
+        self._save(taking, complete=complete)
+        return complete
 
-    def _rows(self, look: Look, gone: _Gone) -> Iterator[tuple[bytes, int, _Row]]:
+    def _planned(self, look: Look) -> Iterator[tuple[bytes, int, bytes]]:
+        """Paths, with about as much as their content will be."""
         for path in sorted(look.found):
+            seen, size = look.found[path].stat, 0
+            if seen is not None and seen.is_file and not look.found[path].why:
+                size = seen.size if seen.size <= self.tree.limits.file_bytes else 0
+            yield path, size, path
+
+    def _read(self, look: Look, paths: Sequence[bytes], gone: _Gone) -> Iterator[_Row]:
+        for path in paths:
             row = self._row(path, look.found[path])
             if row is not None:
                 if row.stat is not None and row.stat.is_file and path not in self.tree.known:
                     row.origin = gone.by_inode.get((row.stat.dev, row.stat.ino), b"")
-                yield path, len(row.raw or b""), row
+                yield row
 
     def _row(self, path: bytes, found: Found) -> _Row | None:
         seen = found.stat
@@ -166,9 +191,38 @@ class Snapshots:
         racy = got.data is not None and got.stat.is_racy(got.read_ns)
         return _Row(path, got.stat, got.data, got.why, got.torn, racy)
 
-    def _part(self, taking: _Taking, rows: list[_Row], gone: _Gone, *, last: bool) -> _Part:
+    def _cut(self, taking: _Taking, look: Look, paths: Sequence[bytes], gone: _Gone) -> tuple[_Cut, str]:
+        """A part's rows and bodies, as they were stored before or read now; and what they may be found by again."""
+        key = self._key(look, paths) if taking.full and self._cache else ""
+        if key and self._cache:
+            found = self._cache.find(key)
+            if found is not None and self._known_part is not None:
+                entries = self._known_part(*found)
+                if entries is not None and [entry.path for entry in entries] == list(paths):
+                    rows = [_Row(path, look.found[path].stat) for path in paths]
+                    shown = [_Shown(row, entry, b"") for row, entry in zip(rows, entries, strict=True)]
+                    return _Cut(parts.Bodies(*found, {}), shown), key
+        rows = list(self._read(look, paths, gone))
         shown = self._shown(rows, gone)
+        steady = len(rows) == len(paths) and all(
+            row.stat == look.found[row.path].stat and not (row.racy or row.torn or row.why in _PASSING) for row in rows
+        )
         cut = parts.bodies([each.entry for each in shown], [each.stored for each in shown if each.stored])
+        return _Cut(cut, shown), key if steady else ""
+
+    @staticmethod
+    def _key(look: Look, paths: Sequence[bytes]) -> str:
+        rows = [(path, look.found[path].stat, look.found[path].why) for path in paths]
+        return Cache.key([(path, seen, why) for path, seen, why in rows if seen is not None])
+
+    def _save(self, taking: _Taking, *, complete: bool = False) -> None:
+        if self._cache is not None and taking.full and (complete or time.monotonic() > self._saved + SAVE_S):
+            self._cache.save(complete=complete)
+            self._saved = time.monotonic()
+
+    def _part(self, taking: _Taking, look: Look, paths: Sequence[bytes], gone: _Gone, *, last: bool) -> _Part:
+        made, key = self._cut(taking, look, paths, gone)
+        cut, shown = made.bodies, made.shown
         body: dict[str, object] = {
             "n": taking.n,
             "part": taking.part,
@@ -190,8 +244,8 @@ class Snapshots:
         parents = (self._before,) if self._before else ()
         draft = Draft("snapshot", body, self._session, parents, taking.wall_ns, taking.mono_ns)
         taking.part += 1
-        taking.rows += len(rows)
-        return _Part(draft, cut, shown)
+        taking.rows += len(shown)
+        return _Part(draft, cut, shown, key)
 
     # -- what may be said
 
@@ -267,6 +321,8 @@ class Snapshots:
         taking.first = taking.first or ready[0].draft.hash
         for part in ready:
             self._know(part)
+            if part.key and self._cache is not None:
+                self._cache.keep(part.key, part.cut.listing, part.cut.content)
         return True
 
     def _know(self, part: _Part) -> None:
@@ -304,12 +360,20 @@ class _Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class _Cut:
+    bodies: parts.Bodies
+    shown: Sequence[_Shown]
+
+
+@dataclass(frozen=True, slots=True)
 class _Part:
     """A part, ready to be written."""
 
     draft: Draft
     cut: parts.Bodies
     shown: Sequence[_Shown]
+    key: str
+    """For the cache; empty where it has to be read again next time."""
 
     @property
     def bytes(self) -> int:

@@ -15,7 +15,9 @@ from tapes.archive.base import Batch
 from tapes.archive.memory_archive import MemoryArchive
 from tapes.archive.verify import verify
 from tapes.errors import ArchiveFull
+from tapes.record.digest import Digest
 from tapes.record.kinds import body_refs
+from tapes.record.listing import WHYS
 from tapes.wire.redact import Redactor
 from tapes_addons.worktree import tree as watched_tree
 from tapes_addons.worktree.snapshots import Snapshots
@@ -154,7 +156,9 @@ def sh(folder: Path, script: str) -> None:
 
 
 def whys(tree: Tree) -> dict[bytes, bytes]:
-    return {path: held for path, (_, _, held) in tree.items() if held.startswith(b"?")}
+    return {
+        path: held for path, (_, _, held) in tree.items() if held[:1] == b"?" and held[1:].decode("latin-1") in WHYS
+    }
 
 
 def test_a_shell_that_does_not_wait_is_named_by_the_next_snapshot_and_the_last_one_is_true(
@@ -375,6 +379,38 @@ def test_another_process_goes_on_with_the_next_number_and_everything(project: Pa
     assert bench.trees(project)[1] == on_disk(project)
     first, second = ({r.body["listing"]["hash"] for r in bench.records() if r.body["n"] == n} for n in (0, 1))
     assert first == second, "an unchanged tree is the same bodies"
+
+
+def test_what_an_earlier_session_stored_is_not_read_again_but_what_changed_is(project: Path, bench: Bench) -> None:
+    (project / "told").write_text("only-now-a-secret")
+    sh(project, "find . -exec touch -h -d '1 hour ago' {} +; sleep 0.05")
+    with bench.taking(project) as taker:
+        taker.end()
+    (cached,) = (bench.home / "cache").iterdir()
+    assert b"told" not in cached.read_bytes() and cached.stat().st_mode & 0o777 == 0o600
+    first = {r.body["listing"]["hash"] for r in bench.records() if r.body["n"] == 0}
+    (project / "src" / "a.py").write_text("a = 2\n")
+    again = Bench.of(bench.archive, session(bench))
+    again.home = bench.home
+    seen = (project / "big").stat().st_atime_ns
+    with again.taking(project) as taker:
+        taker.end()
+    assert (project / "big").stat().st_atime_ns == seen
+    assert again.trees(project)[0] == on_disk(project)
+    assert first - {r.body["listing"]["hash"] for r in again.records() if r.body["n"] == 0}
+    third = Bench.of(bench.archive, session(bench))
+    third.home = bench.home
+    with third.taking(project, env={"MY_TOKEN": "only-now-a-secret"}) as taker:
+        taker.end()
+    assert third.trees(project)[0][b"told"][2] == b"[REDACTED:env:MY_TOKEN]"
+    assert done_clean(bench)
+
+
+def session(bench: Bench) -> Digest:
+    draft = opening()
+    bench.archive.commit(Batch(drafts=[draft]))
+    assert draft.hash is not None
+    return draft.hash
 
 
 def test_when_the_capture_process_dies_a_last_snapshot_is_taken(project: Path, bench: Bench) -> None:

@@ -27,8 +27,10 @@ class Line:
     command: Command
     number: int
     """Of its step."""
-    told: bool = False
-    """Nobody was there to see it; the model was told that it did not fail."""
+    told: str = ""
+    """Where nothing witnessed what ran: what the model was told of it."""
+    went_well: bool = False
+    """As it was told."""
     cwd: bytes = b""
     """Where the session was, for a command of which no directory is known."""
 
@@ -42,7 +44,7 @@ def script(heading: Sequence[str], commands: Iterable[Line]) -> Iterator[str]:
     for one in commands:
         command = one.command
         yield ""
-        yield from commented(about(command, one.number))
+        yield from commented(about(command, one.number, one.told))
         if command.participant.kind == "harness":
             yield f"# the agent's own housekeeping, in full in: tapes show {command.session.short()}:{one.number}"
             continue
@@ -55,13 +57,12 @@ def script(heading: Sequence[str], commands: Iterable[Line]) -> Iterator[str]:
             yield line
 
 
-def about(command: Command, number: int | None) -> str:
-    """Who, when, and how it ended, in a line."""
+def about(command: Command, number: int, told: str = "") -> str:
+    """Who, when, and how it ended, in a line; `told` where nobody saw that."""
     who = command.participant.name or command.participant.kind
-    told = [f"step {number}" if number else "", iso(command.wall_ns), who, ending(command)]
-    verdict = command.judgement.verdict
-    told.append(verdict if verdict not in ("", "matched") else "")
-    return " · ".join(part for part in told if part)
+    verdict = "" if told else command.judgement.verdict
+    parts = [f"step {number}", iso(command.wall_ns), who, told or ending(command)]
+    return " · ".join([*parts, verdict] if verdict not in ("", "matched") else parts)
 
 
 def ending(command: Command) -> str:
@@ -91,8 +92,8 @@ def _not_live(one: Line) -> str:
     command = one.command
     if command.failed:
         return "it failed"
-    if command.ran is None and one.told:
-        return ""
+    if one.told:
+        return "" if one.went_well else one.told
     if command.ran is None:
         denied = command.judgement.verdict == "denied"
         return "it was kept from running" if denied else "nobody saw it run"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import schema
 from export.test_events import session as terminal_session
-from session.test_view import Tape, told
+from session.test_view import FIRST, Tape, message, told
 from tapes.export.document import as_json, markdown, shell
 from tapes.export.events import events
 from tapes.session.transcript import moment
@@ -86,3 +86,25 @@ def test_the_schema_refuses_what_is_no_event() -> None:
     row |= {"time": iso(row["time"])}
     for wrong in ({"event": "else"}, {"hash": "abc"}, {"time": "today"}, {"argv": "x"}):
         assert list(schema.faults(row | wrong, SCHEMA)) != []
+
+
+def test_where_nothing_was_witnessed_the_script_goes_by_what_the_model_was_told() -> None:
+    tape = Tape()
+    commands = ("true", "false", "rm x", "sleep 9")
+    uses = [
+        {"type": "tool_use", "id": f"t{n}", "name": "Bash", "input": {"command": line}}
+        for n, line in enumerate(commands)
+    ]
+    told = [("done", False), ("Exit code 1", True), ("The user doesn't want to proceed with this tool use.", True)]
+    results = [
+        {"type": "tool_result", "tool_use_id": f"t{n}", "content": text, "is_error": failed}
+        for n, (text, failed) in enumerate(told)
+    ]
+    tape.call(FIRST, message(*uses))
+    history = [*FIRST, {"role": "assistant", "content": uses}, {"role": "user", "content": results}]
+    tape.call(history, message({"type": "text", "text": "."}))
+    tape.steps()
+    script = documents(tape)[2]
+    live = [line for line in script.split("\n") if line.startswith("(cd")]
+    assert len(live) == 1 and "'true'" in live[0]
+    assert "Nothing witnessed" in script and "told as exit 1" in script and "told nothing" in script

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.test_show import story
-from support import Bench
+from support import Bench, bench
 from tapes.archive.lmdb_archive import LmdbArchive
 from witnessed import Session
 
@@ -93,3 +93,31 @@ def test_forgetting_names_what_is_out(b: Bench) -> None:
     assert f"Not reached: {b.project / 'out'}, taken out of it at step 3" in done.stderr.decode()
     assert b.tapes("checkout", "@", "-o", "again").returncode in (0, 1, 3)
     assert b"3 passed" not in b"".join(path.read_bytes() for path in (b.project / "again").glob("*") if path.is_file())
+
+
+def test_of_a_real_run_every_step_has_the_request_that_was_sent_and_the_files_that_there_were(tmp_path: Path) -> None:
+    tools = ["echo one > a.txt", "mkdir d && echo two > d/b.txt && chmod +x d/b.txt", "rm a.txt; ln -s d/b.txt link"]
+    turns = [{"tools": [{"tool": "bash", "input": {"command": line}}]} for line in tools]
+    script = {"pace": {"first_ms": 150, "gap_ms": 1}, "scripts": {"main": [*turns, {"text": "Done."}]}}
+    with bench(tmp_path, script) as b:
+        (b.project / "was.txt").write_text("there before")
+        done = b.run()
+        assert done.returncode == 0, done.stderr.decode()
+        sent = [request for request, _ in b.said()]
+        results = [row["step"] for row in b.rows("show") if row["type"] == "tool.result"]
+        for n, step in enumerate(results, 1):
+            out = b.project.parent / f"out-{n}"
+            told = b.rows("checkout", f"@:{step}", "-o", str(out))[0]
+            assert (told["request"], told["source"], told["lost"]) == ("sent", "snapshot", [])
+            assert (out / "request.json").read_bytes() == sent[n]
+            made = {str(p.relative_to(out / "files")): p.read_text() for p in (out / "files").rglob("*") if p.is_file()}
+            expected = {"was.txt": "there before", "a.txt": "one\n", "d/b.txt": "two\n", "link": "two\n"}
+            absent = {1: {"d/b.txt", "link"}, 2: {"link"}, 3: {"a.txt"}}[n]
+            tree = json.loads((out / "MANIFEST.json").read_text())["trees"][0]
+            # On a machine that is busy a snapshot may come late; then that is said.
+            assert made == {name: text for name, text in expected.items() if name not in absent} or tree["doubts"]
+        built = b.rows("checkout", "@", "-o", str(b.project.parent / "end"))[0]
+        assert built["request"] == "built"
+        assert (b.project.parent / "end/files/d/b.txt").stat().st_mode & 0o777 == 0o755
+        assert (b.project.parent / "end/files/link").readlink() == Path("d/b.txt")
+        assert json.loads((b.project.parent / "end/request.json").read_text())["messages"][-1]["role"] == "assistant"

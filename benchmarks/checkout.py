@@ -17,22 +17,17 @@ import sys
 import tempfile
 import time
 import typing
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from tapes.archive import node, tree
 from tapes.archive.base import Batch, Draft
-from tapes.archive.cut import BLOB_MAX
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.checkout.folder import Folder
 from tapes.checkout.taking import Report, take
-from tapes.record import listing
 from tapes.record.digest import Digest, blob_digest
-from tapes.record.kinds import BodyRef
 from tapes.record.listing import Entry
 from tapes.session.transcript import moment
 from tapes.session.view import view
+from tapes_addons.worktree.parts import bodies
 
 PART = 1024 * 1024
 ROUNDS = 5
@@ -55,21 +50,6 @@ def contents(megabytes: int) -> dict[str, bytes]:
     return dict(sorted(files.items()))
 
 
-def stored(batch: Batch, contents: Sequence[bytes]) -> dict[str, Any]:
-    """Cut at the borders of files, as capture does."""
-    entries, sizes = [], []
-    for content in contents:
-        for at in range(0, len(content), BLOB_MAX):
-            piece = content[at : at + BLOB_MAX]
-            digest = blob_digest(piece)
-            batch.objects[digest] = ("blob", piece)
-            entries.append(node.link_entry(digest, len(piece)))
-            sizes.append(len(piece))
-    grown, nodes = tree.grow(entries, sizes)
-    batch.objects.update(nodes)
-    return BodyRef(grown.root, sum(sizes), blob_digest(b"".join(contents))).to_value()
-
-
 def recorded(archive: LmdbArchive, files: dict[str, bytes]) -> Digest:
     """A session with one snapshot."""
     body = {"agent": "a", "argv": [], "cwd": b"/work", "scheme": "plain"}
@@ -84,7 +64,10 @@ def recorded(archive: LmdbArchive, files: dict[str, bytes]) -> Digest:
         rows = [Entry(p.encode(), "file", 0o644, len(d), 1, blob_digest(d), len(d)) for p, d in part]
         facts = {"n": 0, "part": n, "root": b"/work", "cause": "start", "full": True, "took_us": 1}
         facts |= {"last": True} if n == len(parts) - 1 else {}
-        facts |= {"listing": stored(batch, [listing.write(rows)]), "content": stored(batch, [data for _, data in part])}
+        cut = bodies(rows, [data for _, data in part])
+        assert cut.content is not None
+        batch.objects.update(cut.objects)
+        facts |= {"listing": cut.listing.to_value(), "content": cut.content.to_value()}
         batch.drafts.append(Draft("snapshot", facts, session))
         archive.commit(batch)
     return session

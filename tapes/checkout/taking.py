@@ -7,9 +7,7 @@ and in the report, and nothing stands in its place.
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,8 +34,6 @@ from tapes.session.view import Step, View
 from tapes.session.worktree import worktrees
 
 UNREAD = (Damaged, NotFound)
-AHEAD = 64
-"""Files that are read and not yet written, at most."""
 
 
 @dataclass(slots=True)
@@ -172,7 +168,7 @@ def _files(out: _Out, trees: Sequence[Files]) -> None:
     for n, tree in enumerate(trees):
         below = "files" if n == 0 else f"files-{n + 1}"
         why = out.folder.directory(below.encode())
-        rows = list(_written(out, below.encode(), tree.files))
+        rows = [_written(out, below.encode(), file) for file in tree.files]
         for row in rows:
             counts[row["state"]] += 1
         told: dict[str, Any] = {
@@ -191,37 +187,21 @@ def _files(out: _Out, trees: Sequence[Files]) -> None:
     out.text("MANIFEST.json", lined({"format": "tapes manifest 1", "trees": manifest}, 4))
 
 
-def _written(out: _Out, below: bytes, files: Sequence[File]) -> Iterator[dict[str, Any]]:
-    """Write them, as far as they are known; their rows in the manifest. One thread reads and checks, another writes."""
-    waiting: deque[tuple[dict[str, Any], int, Future[str]]] = deque()
-
-    def done() -> dict[str, Any]:
-        row, length, future = waiting.popleft()
-        if not (failed := future.result()):
-            out.report.bytes += length
-            return row
+def _written(out: _Out, below: bytes, file: File) -> dict[str, Any]:
+    """Write it, as far as it is known; its row in the manifest."""
+    path = below + b"/" + file.path
+    row, data = _read(out, file)
+    if data is None:
+        failed = out.folder.directory(path, file.mode) if row["state"] == "known" else ""
+    elif file.kind == "link":
+        failed = out.folder.link(path, data)
+    else:
+        failed = out.folder.put(path, data, file.mode, file.mtime_ns)
+    if failed:
         out.report.lost.append(f"files: {row['path']}: {failed}")
-        known = {name: row[name] for name in ("path", "kind")}
-        return known | {"state": "unknown", "why": failed}
-
-    with ThreadPoolExecutor(1) as writer:
-        for file in files:
-            path = below + b"/" + file.path
-            row, data = _read(out, file)
-            if data is None and row["state"] == "known":
-                future = writer.submit(out.folder.directory, path, file.mode)
-            elif data is None:
-                future = Future()
-                future.set_result("")
-            elif file.kind == "link":
-                future = writer.submit(out.folder.link, path, data)
-            else:
-                future = writer.submit(out.folder.put, path, data, file.mode, file.mtime_ns)
-            waiting.append((row, len(data or b""), future))
-            if len(waiting) > AHEAD:
-                yield done()
-        while waiting:
-            yield done()
+        return {"path": row["path"], "kind": row["kind"], "state": "unknown", "why": failed}
+    out.report.bytes += len(data or b"")
+    return row
 
 
 def _read(out: _Out, file: File) -> tuple[dict[str, Any], bytes | None]:

@@ -261,7 +261,7 @@ def _behind(found: View, at: Moment) -> Exchange | None:
     assert at.exchange is not None
     order = found.threads[at.thread].exchanges if at.thread in found.threads else []
     behind = order[order.index(at.exchange.hash) + 1 :] if at.exchange.hash in order else []
-    asked = {step.hash for step in at.later if step.type in ("prompt", "media")}
+    asked = {step.hash for step in (*at.steps, *at.later) if step.type in ("prompt", "media")}
     for digest in behind:
         place = found.places[digest]
         if place.purpose == "probe":

@@ -246,3 +246,10 @@ def test_increments_are_put_together_and_the_built_request_stands_by_itself() ->
     built = json.loads(end.body)
     assert built["input"] == [prompt, call, result, last]
     assert "previous_response_id" not in built
+
+
+def test_a_call_that_the_provider_runs_is_not_open() -> None:
+    own = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "x"}}
+    tape = Tape()
+    tape.call(FIRST, message(own, {"type": "text", "text": "Found."}))
+    assert at(tape, None)[0].open_calls == ()

@@ -173,9 +173,13 @@ _WRITERS: Mapping[str, Callable[[Message], list[Json]]] = {
 }
 
 
+_PROVIDERS = ("server_", "mcp_", "web_search", "file_search", "code_interpreter", "image_generation", "executableCode")
+"""How kinds of calls begin that the provider runs itself."""
+
+
 def calls_in(message: Message) -> list[str]:
     """Ids of the calls in a message that wait for an answer of the agent's; not those that the provider runs."""
-    return [b.id for b in message.blocks if isinstance(b, ToolCall) and not b.kind.startswith(("server_", "mcp_"))]
+    return [b.id for b in message.blocks if isinstance(b, ToolCall) and not b.kind.startswith(_PROVIDERS)]
 
 
 def results_in(message: Message) -> list[str]:

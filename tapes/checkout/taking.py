@@ -7,7 +7,7 @@ and in the report, and nothing stands in its place.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,8 @@ from tapes.session.view import Step, View
 from tapes.session.worktree import worktrees
 
 UNREAD = (Damaged, NotFound)
+SHOWN = 3
+"""Paths that are named for one reason; the manifest has all."""
 
 
 @dataclass(slots=True)
@@ -171,6 +173,8 @@ def _files(out: _Out, trees: Sequence[Files]) -> None:
         rows = [_written(out, below.encode(), file) for file in tree.files]
         for row in rows:
             counts[row["state"]] += 1
+        lost = {line.partition(": ")[2] for line in out.report.lost}
+        out.report.notes += _missing([row for row in rows if f"{row['path']}: {row['why']}" not in lost])
         told: dict[str, Any] = {
             "in": below,
             "root": tree.root.decode("utf-8", "backslashreplace"),
@@ -185,6 +189,17 @@ def _files(out: _Out, trees: Sequence[Files]) -> None:
         out.report.source = out.report.source or tree.source
     out.report.files = counts
     out.text("MANIFEST.json", lined({"format": "tapes manifest 1", "trees": manifest}, 4))
+
+
+def _missing(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is not all there, by the reason, with the first of each."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row["state"] != "known":
+            by_reason.setdefault((row["state"], row["why"]), []).append(row["path"])
+    for (known, why), paths in by_reason.items():
+        more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+        yield f"{known}: {', '.join(paths[:SHOWN])}{more}: {why}"
 
 
 def _written(out: _Out, below: bytes, file: File) -> dict[str, Any]:

@@ -105,6 +105,8 @@ def test_what_is_not_stored_or_not_made_is_in_the_manifest(tmp_path: Path) -> No
     assert (files / "l/in").read_bytes() == b"x"
     assert (files / "run").stat().st_mode & 0o7777 == 0o755
     assert [line.split(":")[1].strip() for line in report.lost] == ["abs", "l/out"]
+    for name in (".env", "node_modules", "key", "pipe"):
+        assert any(name in note for note in report.notes)
 
 
 def test_a_file_that_is_damaged_is_lost_alone_and_said(tmp_path: Path) -> None:

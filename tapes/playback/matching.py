@@ -119,14 +119,15 @@ class Tape:
         if free is not None:
             return self._give(free, "exact")
         form = self._reader.form(body)
-        found = self._alike(group, form)
-        while found is None and self._learned(group, body, form):
+        own = marks(form)
+        found = self._alike(group, own)
+        while found is None and self._learned(group, body, own):
             form = self._reader.form(body)
-            found = self._alike(group, form)
+            own = marks(form)
+            found = self._alike(group, own)
         if found is not None:
             self._learn_ids(self._form(found), form)
             return self._give(found, "alike")
-        own = marks(form.tree)
         if (found := self._behind_markers(group, own, form)) is not None:
             return self._give(found, "alike")
         ways = [("counted", group.by_counted.get(own.counted, []))]
@@ -159,22 +160,28 @@ class Tape:
         answer = rewritten(one.answer(), changes, messages=one.kind == "turn")
         return Given(one, answer, how, overlooked)
 
-    def _alike(self, group: _Group, form: Form) -> int | None:
-        """The first that is free and has the same normal form."""
-        whole = marks(form.tree).whole
-        found = self._free(group.by_whole.get(whole, []))
-        while found is None and group.read < len(group.members):
-            n = group.members[group.read]
-            group.read += 1
-            try:
-                read = self._form(n)
-            except (Damaged, NotFound):
-                continue  # it can only be asked for byte by byte
-            own = self._marks[n] = self._shared(marks(read.tree))
-            group.add(n, own)
-            if own.whole == whole and n not in self.given:
-                found = n
-        return found
+    def _alike(self, group: _Group, own: Marks) -> int | None:
+        """The first that is free and has the same normal form; before others one of the same agent, where the client
+        tells of agents."""
+        while True:
+            free = [n for n in group.by_whole.get(own.whole, []) if n not in self.given]
+            same = next((n for n in free if self._marks[n].client == own.client), None)
+            if same is not None or not self._read_on(group):
+                return same if same is not None else next(iter(free), None)
+
+    def _read_on(self, group: _Group) -> bool:
+        """Read the next of the recorded requests; whether there was one."""
+        if group.read == len(group.members):
+            return False
+        n = group.members[group.read]
+        group.read += 1
+        try:
+            read = self._form(n)
+        except (Damaged, NotFound):
+            return True  # it can only be asked for byte by byte
+        own = self._marks[n] = self._shared(marks(read))
+        group.add(n, own)
+        return True
 
     def _shared(self, own: Marks) -> Marks:
         """The same with marks of entries that are known already: a session of N calls repeats N² entries."""
@@ -197,13 +204,13 @@ class Tape:
         trees = ((n, self._form(n).tree) for n in near)
         return next((n for n, tree in trees if fits(tree, form.tree)), None)
 
-    def _learned(self, group: _Group, body: bytes, form: Form) -> bool:
+    def _learned(self, group: _Group, body: bytes, own: Marks) -> bool:
         """Whether the nearest requests tell of new directories."""
         if all(name in self.places.new for name in self.places.old):
             return False
         now = list(_texts(Reader(str).form(body).tree))
         learned = False
-        for n in self._near(group, marks(form.tree))[:_NEAREST]:
+        for n in self._near(group, own)[:_NEAREST]:
             then = list(_texts(Reader(str).form(self.recorded[n].request()).tree))
             learned = self.places.learn(then, now) or learned
         if learned:  # all forms are others now

@@ -53,6 +53,9 @@ class Form:
 
     tree: Json
     found: tuple[Found, ...]
+    client: Json = None
+    """What was left out of who asks, masked. Codex names its agents there: by that two first requests that are the same
+    are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Marks:
     """Of the form without the numbers in what tools answered: sizes, times, addresses."""
     calls: int
     """Of the form without what tools answered."""
+    client: int
 
 
 class Reader:
@@ -84,10 +88,11 @@ class Reader:
             return Form(None, ())
         if loaded.error is not None:
             return Form(self._text(body.decode("utf-8", "replace"), found), tuple(found))
-        value = loaded.value
+        value, client = loaded.value, None
         if isinstance(value, dict):
+            client = self._value({key: value[key] for key in value if key in _OF_THE_CLIENT}, "", [])
             value = {key: inner for key, inner in value.items() if key not in _OF_THE_CLIENT}
-        return Form(self._value(value, "", found), tuple(found))
+        return Form(self._value(value, "", found), tuple(found), client)
 
     def _value(self, value: Json, key: str, found: list[Found]) -> Json:
         if isinstance(value, dict):
@@ -118,14 +123,15 @@ class Reader:
         return known[0]
 
 
-def marks(tree: Json) -> Marks:
+def marks(form: Form) -> Marks:
     """A form in short."""
+    tree = form.tree
     whole, counted, calls = _mark(tree)
     items: tuple[int, ...] = ()
     if isinstance(tree, dict):
         history = next((tree[key] for key in HISTORY if isinstance(tree.get(key), list)), [])
         items = tuple(_mark(item)[0] for item in history) if isinstance(history, list) else ()
-    return Marks(whole, items, counted, calls)
+    return Marks(whole, items, counted, calls, _mark(form.client)[0])
 
 
 def _mark(value: Json) -> tuple[int, int, int]:

@@ -241,3 +241,16 @@ def test_a_directory_is_no_part_of_an_url() -> None:
     places = Places({"cwd": "/app"}, {"cwd": "/srv/new"})
     played = tape([(body(user("Go.")), b'"/app/x" "https://a.b/app/x" "file:///app/x" "/app-2"')], places)
     assert answered(ask(played, body(user("Go.")))) == b'"/srv/new/x" "https://a.b/app/x" "file:///srv/new/x" "/app-2"'
+
+
+def test_agents_that_begin_alike_each_get_their_own_beginning() -> None:
+    def warm(agent: str, id_: str) -> bytes:
+        told = json.dumps({"agent_name": agent, "thread_id": f"01a1fe48-cdce-7b03-b18f-{id_ * 12}"})
+        return json.dumps({"input": [], "generate": False, "client_metadata": {"turn": told}}).encode()
+
+    pairs = [(warm("/root/a", "1"), b"warm a"), (warm("/root/b", "2"), b"warm b")]
+    played = tape(pairs)
+    assert answered(ask(played, warm("/root/b", "3"))) == b"warm b"
+    assert answered(ask(played, warm("/root/a", "4"))) == b"warm a"
+    played = tape(pairs)
+    assert answered(ask(played, warm("/root/c", "5"))) == b"warm a", "whoever else it is, gets the first"

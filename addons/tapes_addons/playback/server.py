@@ -23,7 +23,7 @@ from tapes_addons.playback.socket import converse, wanted
 from tapes_addons.playback.words import Counts, name, why
 from tapes_addons.simulators.http1 import HEAD_LIMIT, Malformed, Request, read_request
 
-NOT_FOUND, UPGRADE_REQUIRED = 404, 426
+NOT_FOUND, UPGRADE_REQUIRED, NOT_IMPLEMENTED = 404, 426, 501
 
 Say = Callable[[str], object]
 
@@ -94,6 +94,10 @@ class Player:
 
     async def _serve(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One exchange; whether the connection can carry another. Raises Cut, ConnectionError."""
+        if request.method == "CONNECT":
+            text = "tapes playback: this is no proxy but a model's API; set it as base URL\n"
+            writer.write(whole(NOT_IMPLEMENTED, text.encode(), "text/plain; charset=utf-8", closing=True))
+            return False
         if wanted(request):
             found = self.ask("handshake", request, b"")
             if isinstance(found, Given) and found.answer.status == 101:

@@ -27,6 +27,9 @@ from tapes.record.digest import Digest
 from tapes.wire.redact import Redactor, secret_variables
 from tapes_cli.home import open_archive
 
+SHOWN = 8
+"""Refused requests that are told at the end of a run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Playing:
@@ -110,7 +113,7 @@ async def _serve(tape: Tape, listener: socket.socket, line: int, playing: Playin
     await over.wait()
     loop.remove_reader(line)
     await player.stop()
-    lines = [*said, *summary(player.counts, tape, playing.session)]
+    lines = [*said[:SHOWN], *summary(player.counts, tape, playing.session, brief=len(said) <= SHOWN)]
     return {"said": lines, "refused": len(player.counts.refused)}
 
 

@@ -25,6 +25,7 @@ from tapes.wire.json_value import Json
 
 _NEAREST = 3
 """So many requests are looked at closely where none has the same form."""
+_KINDS = 6
 _SHORTEST_ID = 7
 
 
@@ -112,7 +113,8 @@ class Tape:
         wanted = operation(kind, method, url)
         group = self._groups.get(wanted)
         if group is None:
-            return Refused(cls, "the recording has no call of this kind")
+            kinds = ", ".join(sorted({f"{how} …/{word}" for how, word, _ in self._groups})[:_KINDS])
+            return Refused(cls, f"the recording has no call of this kind, but {kinds}")
         cls = self.recorded[group.members[0]].cls  # by a table of its own, perhaps
         same = self._by_hash.get((wanted, blob_digest(body) if body else None), [])
         free = self._free(same)

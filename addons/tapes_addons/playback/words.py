@@ -42,8 +42,8 @@ def why(found: Refused, what: str) -> str:
     return said
 
 
-def summary(counts: Counts, tape: Tape, session: str) -> list[str]:
-    """What is said at the end."""
+def summary(counts: Counts, tape: Tape, session: str, *, brief: bool = False) -> list[str]:
+    """What is said at the end; `brief` where each refused request stands right above."""
     calls = sum(one.cls == "model" for one in tape.recorded)
     left = tape.left
     how = ", ".join(f"{n} {how}" for how, n in sorted(counts.how.items()))
@@ -57,11 +57,11 @@ def summary(counts: Counts, tape: Tape, session: str) -> list[str]:
     if counts.refused:
         n = len(counts.refused)
         requests = "1 request had" if n == 1 else f"{n} requests had"
-        lines.append(f"{requests} NO recorded answer; the first: {counts.refused[0]}")
+        lines.append(f"{requests} NO recorded answer" + ("" if brief else f"; the first: {counts.refused[0]}"))
     if counts.behind:
         n = len(counts.behind)
         requests = "1 request" if n == 1 else f"{n} requests"
-        lines.append(f"{requests} went on where the recording ends, and had no answer; the first: {counts.behind[0]}")
+        lines.append(f"{requests} went on where the recording ends, and had no answer")
     if counts.absent:
         paths = some([f"{what} ({n})" for what, n in counts.absent.items()])
         lines.append(f"other calls that are not in the recording: {paths}")

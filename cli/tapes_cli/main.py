@@ -35,6 +35,7 @@ VERBS = {
     "commands": "List the commands that ran: asked, ran and told side by side",
     "files": "The working directory at any step: what changed, by whom",
     "blame": "Which step brought each line of a file",
+    "diff": "Compare two runs, or two model calls: where they part, and what differs",
     "search": "Find what was said or run, in all sessions",
     "stats": "Sum up tokens, costs, failures and times",
     "note": "Add a note to a session, or a snapshot of the surroundings",

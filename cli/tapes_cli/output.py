@@ -141,6 +141,10 @@ def count(number: int) -> str:
     raise AssertionError("unreachable")
 
 
+def plural(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def colour() -> bool:
     """Only on a terminal, and not when NO_COLOR is set (no-color.org)."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

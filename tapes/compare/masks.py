@@ -37,7 +37,7 @@ _TEMP = pattern(r"(?:/private)?(?:/tmp|/var/tmp|/dev/shm|/var/folders/\w+/\w+/T)
 _CONTROL = pattern(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _FACT = pattern(
     r"\b((?:[Ww]all[_ ]time(?:_seconds)?|[Dd]uration(?:_seconds|_ms|Ms)?|[Ee]lapsed|[Cc]hunk[_ ](?:ID|id)"
-    r"|PGID|[Pp][Ii][Dd]|[Ss]ession ID|Original token count|mtime)[\"'\\]*\s*[:= ]\s*[\"'\\]*)[\w.]+"
+    r"|PGID|cch|[Pp][Ii][Dd]|[Ss]ession ID|Original token count|mtime)[\"'\\]*\s*[:= ]\s*[\"'\\]*)[\w.]+"
 )
 _COMMIT = pattern(
     r"(\b(?:commit|index|HEAD is now at|Updating|Merge:|blob|tree|parent) |\[[\w./-]+ (?:\(root-commit\) )?)"

@@ -69,7 +69,7 @@ def compare(a: Side, b: Side) -> Comparison:
     """Pure: the same values give the same comparison."""
     masks = masks_of([Place(a.cwd, a.home), Place(b.cwd, b.home)])
     ours, theirs = units(a, masks), units(b, masks)
-    tree = _Tree(ours, theirs)
+    tree = _Tree(ours, theirs, (a.root, b.root))
     order = tree.aligned()
     fellows = moves(order)
     both = ours.witnessed and theirs.witnessed
@@ -103,12 +103,14 @@ def _tried(told: Told) -> tuple[Step, ...]:
 class _Tree:
     """The threads of both runs, paired from the root down."""
 
-    def __init__(self, ours: Told, theirs: Told) -> None:
+    def __init__(self, ours: Told, theirs: Told, roots: tuple[str, str]) -> None:
         self._ours, self._theirs = dict(ours.conversations), dict(theirs.conversations)
+        self._roots = roots
 
     def aligned(self) -> list[Aligned]:
         """Main threads and what hangs below them; then those beside; lone ones where there is no better place."""
         found: list[Aligned] = []
+        self._take(self._ours.get(self._roots[0]), self._theirs.get(self._roots[1]), found)
         for side in (False, True):
             mine = [at for at in self._ours.values() if is_side(at) == side]
             its = [at for at in self._theirs.values() if is_side(at) == side]

@@ -39,6 +39,8 @@ class Side:
     agent: str = ""
     cwd: str = ""
     home: str = ""
+    root: str = MAIN
+    """The thread that it begins with."""
 
 
 @dataclass

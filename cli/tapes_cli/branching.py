@@ -99,7 +99,8 @@ def _directory(recorded: str) -> tuple[str, list[str]]:
     if recorded and Path(recorded).is_dir():
         elsewhere = recorded != here and os.path.realpath(recorded) != os.path.realpath(here or "/")
         return recorded, ["that is not the directory you are in"] if elsewhere else []
-    return here, [f"{recorded or 'the directory of that time'} is not there any more: it starts in this one"]
+    why = f"{recorded} is not there any more" if recorded else "the directory of that time is not recorded"
+    return here, [f"{why}: it starts in this one"]
 
 
 def since(archive: Archive, at: Point, cwd: str) -> Iterator[str]:

@@ -80,7 +80,8 @@ def _directory(wanted: str, recorded: str) -> tuple[str, list[str]]:
     here = working_directory()
     if not here:
         raise UsageError("the directory of the session is gone, and so is this one", hint="give one with --cwd")
-    return here, [f"{recorded or 'its directory'} is not there any more: it is for this one (--cwd says another)"]
+    why = f"{recorded} is not there any more" if recorded else "its directory is not recorded"
+    return here, [f"{why}: it is for this one (--cwd says another)"]
 
 
 def _is_there(agent: str, at: Point, environ: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from tapes.archive.base import Archive
 from tapes.archive.refs import Ref, resolve
 from tapes.errors import NotFound
 from tapes.record.digest import Digest
+from tapes.session.commands import Command
 from tapes.session.transcript import Moment, moment
 from tapes.session.view import Step, View, view
 
@@ -59,9 +60,13 @@ class Point:
     @property
     def last_folder(self) -> str:
         """Where the last command before the point ran, or was still running."""
-        over = {step.hash for step in self.at.steps if step.type == "command"}
-        ran = [command.cwd for command in self.found.commands if command.ran and command.ran.start in over]
-        return next((cwd for cwd in reversed(ran) if cwd), self.folder)
+        return next((command.cwd for command in reversed(self.commands) if command.cwd), self.folder)
+
+    @property
+    def commands(self) -> list[Command]:
+        """Those that had a witness and had begun at the point, in their order."""
+        begun = {step.hash for step in self.at.steps if step.type == "command"}
+        return [command for command in self.found.commands if command.ran and command.ran.start in begun]
 
 
 def point(archive: Archive, ref: str, thread: str = "") -> Point:
@@ -93,7 +98,11 @@ def settings(at: Point) -> tuple[dict[str, str], list[str]]:
     project, not of the process or its terminal. And the names of those whose values were redacted."""
     kept: dict[str, str] = {}
     hidden: list[str] = []
-    for name, value in at.found.records[0][1].body.get("environment", ()):
+    last = at.commands[-1].ran if at.commands else None
+    told = list(at.found.records[0][1].body.get("environment", ()))
+    # The agent's own shell may have been given a PATH of its own; all else of it is the project's.
+    told += [pair for pair in (last.said("environment", ()) if last else ()) if bytes(pair[0]) != b"PATH"]
+    for name, value in told:
         variable, text = os.fsdecode(name), os.fsdecode(value)
         if variable in _OF_THE_PROCESS or variable.startswith(_OF_THE_AGENT):
             continue

@@ -61,6 +61,19 @@ def test_a_branch_is_a_session_that_names_its_parent_and_the_step(tmp_path: Path
         b.assert_sound()
 
 
+def test_a_shell_goes_back_into_the_directory_and_the_projects_variables(tmp_path: Path) -> None:
+    with bench(tmp_path, SCRIPT) as b:
+        b.environ |= {"AWS_PROFILE": "staging", "KUBECONFIG": "/k/one"}
+        started(b)
+        b.environ |= {"AWS_PROFILE": "production", "TERM": "vt100"}
+        asks = ["sh", "-c", "echo $AWS_PROFILE $KUBECONFIG $TERM; pwd"]
+        done = b.tapes("run", "--from", "first", "--yes", "--", *asks)
+        assert done.stdout.decode().split() == ["staging", "/k/one", "vt100", str(b.project)]
+        assert b"with the recorded values of AWS_PROFILE" in done.stderr
+        opened = json.loads(b.tapes("cat", "first-b1").stdout)["body"]
+        assert ["AWS_PROFILE", "staging"] in opened["environment"]
+
+
 def test_claude_is_started_on_a_transcript_of_its_own_kind(tmp_path: Path) -> None:
     with bench(tmp_path, SCRIPT) as b:
         b.environ["CLAUDE_CONFIG_DIR"] = str(tmp_path / "config")

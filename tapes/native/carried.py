@@ -48,6 +48,8 @@ class Carried:
     response: str = ""
     """Id of the last answer."""
     notes: tuple[str, ...] = ()
+    own_id: str = ""
+    """The agent's own id of the conversation; empty where it was not on the wire."""
 
 
 def carried(archive: Archive, found: View, at: Moment) -> Carried:
@@ -97,6 +99,7 @@ def carried(archive: Archive, found: View, at: Moment) -> Carried:
         usage=dict(answer.usage.raw) if answer and answer.usage else {},
         response=answer.id if answer else "",
         notes=tuple(notes),
+        own_id=at.exchange.identity.thread or at.exchange.identity.session,
     )
 
 

@@ -1,16 +1,18 @@
 """Codex's rollout: a head, then the very items of its requests, one a line (found out with 0.169.0).
 
 Codex sends the items again as they stand, ids included, and answers calls without a result with `aborted`, which we do
-ourselves, so that what we say of it holds. Behind them it says its tools and instructions once more, because a rollout
-of ours has no state that it could compare today's with. The events between the items are what its screen shows.
+ourselves, so that what we say of it holds. What it noted of its settings is taken from its own rollout, where that is
+still there (codex_state.py); else it says its tools and instructions once more behind the history. The events between
+the items are what its screen shows.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from tapes.native.carried import Carried
@@ -43,18 +45,26 @@ def place(session: str, now: datetime) -> str:
 
 
 def transcript(
-    it: Carried, session: str, cwd: str, provider: str = "openai", now: datetime | None = None
+    it: Carried,
+    session: str,
+    cwd: str,
+    provider: str = "openai",
+    now: datetime | None = None,
+    states: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
 ) -> tuple[bytes, tuple[str, ...]]:
-    """The lines of a rollout, and what is to be said of it."""
+    """The lines of a rollout, and what is to be said of it. `states`: lines that belong behind items, by their ids."""
     now = now or datetime.now(UTC)
     items, aborted = _completed([item for item in it.items if isinstance(item, dict)], it.open_calls)
     lines: list[dict[str, Any]] = [{"type": "session_meta", "payload": _head(it, session, cwd, provider, items, now)}]
     for item in items:
         lines.append({"type": "response_item", "payload": item})
         lines += [{"type": "event_msg", "payload": event} for event in _shown(item)]
+        lines += [dict(line) for line in states.get(str(item.get("id")), ())]
     stamps = (_stamp(now + timedelta(milliseconds=at)) for at in range(len(lines)))
     texts = (json.dumps({"timestamp": at, **line}, ensure_ascii=False) for at, line in zip(stamps, lines, strict=False))
-    notes = ["Codex says its tools and instructions once more behind the history, and sends those of today"]
+    compared = any(line["type"] == "world_state" for line in lines)
+    told = "what differs today of its tools and instructions" if compared else "its tools and instructions once more"
+    notes = [f"Codex says {told} behind the history"]
     if aborted:
         notes.insert(0, f"{aborted} tool calls whose results had not come are answered `aborted`, as Codex itself does")
     return "".join(f"{text}\n" for text in texts).encode("utf-8", "replace"), tuple(notes)

@@ -18,6 +18,7 @@ from pathlib import Path
 from tapes.errors import ArchiveError, UsageError
 from tapes.native import claude, codex
 from tapes.native.carried import Carried
+from tapes.native.codex_state import noted
 from tapes.native.converted import converted
 
 AGENTS = ("claude", "codex")
@@ -56,7 +57,7 @@ def write(it: Carried, agent: str, cwd: str, title: str, environ: Mapping[str, s
             session = codex.new_id(now)
             base = Path(environ.get("CODEX_HOME") or f"{home}/.codex")
             path = base / codex.place(session, now)
-            data, notes = codex.transcript(it, session, cwd, _provider(base), now)
+            data, notes = codex.transcript(it, session, cwd, _provider(base), now, noted(base, it.own_id))
             words = ("codex", "resume", session)
         _put(path, data)
     except OSError as error:

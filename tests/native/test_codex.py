@@ -6,10 +6,12 @@ import json
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from tapes.native.carried import Carried
 from tapes.native.codex import new_id, place, transcript
+from tapes.native.codex_state import noted
 from tapes.wire.turns import Json
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -86,3 +88,25 @@ def test_ids_are_of_version_7_and_sort_by_time() -> None:
     assert uuid.UUID(first).version == 7
     assert first < second
     assert place(first, NOW).endswith(f"-{first}.jsonl")
+
+
+def test_what_codex_noted_of_its_settings_stands_behind_the_item_it_stood_behind(tmp_path: Path) -> None:
+    state, turn = ({"type": kind, "payload": {"n": n}} for n, kind in enumerate(("world_state", "turn_context")))
+    packed = {"type": "compacted", "payload": {"replacement_history": [{"id": "a"}, {"id": "rs_1"}]}}
+    lines = [state, {"type": "response_item", "payload": CALL}, state, turn, packed, state]
+    folder = tmp_path / "sessions/2026/01/02"
+    folder.mkdir(parents=True)
+    path = folder / "rollout-2026-01-02T03-04-05-0a-1b.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"type": "world_st')
+    found = noted(tmp_path, "0a-1b")
+    assert found == {"ctc_1": [state, turn], "rs_1": [state]}
+    it = Carried("codex", "0.170.0", "/work", {}, "openai-responses", "m", "", HISTORY, ())
+    data, notes = transcript(it, "new-id", "/work", "openai", NOW, found)
+    kinds = [json.loads(line)["type"] for line in data.splitlines()]
+    assert kinds[-4:] == ["response_item", "world_state", "turn_context", "response_item"]
+    assert "differs" in notes[-1]
+
+
+def test_without_a_rollout_of_its_own_nothing_is_noted(tmp_path: Path) -> None:
+    assert noted(tmp_path, "0a-1b") == noted(tmp_path, "") == noted(tmp_path, "../*") == {}
+    assert "once more" in written(HISTORY)[1][-1]

@@ -208,7 +208,19 @@ def check(desk: Bench, real: Real) -> None:
     assert [s["status"] for s in steps if s["type"] == "error" if s["status"] == 529] == ([529] if real.fault else [])
     assert KEY.encode() not in desk.everything()
     check_commands(desk)
+    check_checkouts(desk, [s["step"] for s in steps if s["type"] == "tool.result"])
     desk.assert_sound()
+
+
+def check_checkouts(desk: Bench, results: list[int]) -> None:
+    """At every result the request that carries it is, to the byte, one that the provider received."""
+    received = {request for request, _ in desk.said("")}
+    for step in results:
+        out = desk.folder / f"out-{step}"
+        (told,) = desk.rows("checkout", f"@:{step}", "-o", str(out))
+        body = (out / "request.json").read_bytes()
+        assert told["request"] == "sent"
+        assert body in received or b"[REDACTED:" in body  # the key that `env` printed
 
 
 def check_commands(desk: Bench) -> None:

@@ -123,7 +123,7 @@ def recording(archive: Archive, session: Digest) -> Tape:
         raise NotFound(
             f"session {session.short()} has no recorded screen",
             hint="the screen is recorded when `tapes run` starts an agent on a terminal, without --no-screen.\n"
-            f"  What was said and done is in: tapes show {session.short()}",
+            f"  What was said and done: tapes export {session.short()} --format md, or tapes show {session.short()}",
         )
     return tape
 

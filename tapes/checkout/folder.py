@@ -45,7 +45,10 @@ class Folder:
         self._made: set[bytes] = set()
         self._umask = os.umask(0o077)
         os.umask(self._umask)
-        self._check()
+        try:
+            self._check()
+        except OSError as error:
+            raise UsageError(f"cannot use {self.target}: {error.strerror}") from error
 
     def _check(self) -> None:
         if not os.path.lexists(self.target):
@@ -82,9 +85,11 @@ class Folder:
 
     def _clean(self) -> None:
         pattern = re.compile(rf"\.{re.escape(self.target.name)}\.tapes-[0-9a-f]{{16}}")
-        for path in self.target.parent.iterdir():
-            if not pattern.fullmatch(path.name):
-                continue
+        try:
+            beside = [path for path in self.target.parent.iterdir() if pattern.fullmatch(path.name)]
+        except OSError:
+            return  # a directory that can be written and not listed
+        for path in beside:
             with suppress(OSError):  # another's, or one at work
                 handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
                 try:

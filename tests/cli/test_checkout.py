@@ -121,3 +121,10 @@ def test_of_a_real_run_every_step_has_the_request_that_was_sent_and_the_files_th
         assert (b.project.parent / "end/files/d/b.txt").stat().st_mode & 0o777 == 0o755
         assert (b.project.parent / "end/files/link").readlink() == Path("d/b.txt")
         assert json.loads((b.project.parent / "end/request.json").read_text())["messages"][-1]["role"] == "assistant"
+
+
+def test_where_it_can_not_be_noted_the_files_are_there_all_the_same(b: Bench) -> None:
+    (b.home / "checkouts").write_text("in the way")
+    done = b.tapes("checkout", "early:3", "-o", "out")
+    assert (done.returncode, b"Not noted" in done.stderr) == (0, True)
+    assert (b.project / "out/REFS").exists()

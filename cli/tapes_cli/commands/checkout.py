@@ -72,7 +72,10 @@ def command(
                 click.echo(f"Removed {output.harmless(name)}: an earlier checkout had been killed in it", err=True)
             report = take(archive, found, at, folder, name=named, partial=partial)
             aside = folder.commit()
-        checkouts.record(home(), found_ref.session.hex(), at.number, at.thread, folder.target, report.request_hash)
+        try:
+            checkouts.record(home(), found_ref.session.hex(), at.number, at.thread, folder.target, report.request_hash)
+        except OSError as error:  # an archive that may only be read
+            click.echo(f"Not noted for --list: {error.strerror}", err=True)
     if as_json:
         output.show_json(told(report, folder.target, aside))
     else:

@@ -238,9 +238,9 @@ class Snapshots:
             body["last"] = True
         if taking.commands:
             body["commands"] = list(taking.commands)
-        for key, value in zip(("head", "branch"), taking.head, strict=True):
+        for name, value in zip(("head", "branch"), taking.head, strict=True):
             if value:
-                body[key] = self._clean(value.encode("utf-8", "replace")).decode("utf-8", "replace")
+                body[name] = self._clean(value.encode("utf-8", "replace")).decode("utf-8", "replace")
         parents = (self._before,) if self._before else ()
         draft = Draft("snapshot", body, self._session, parents, taking.wall_ns, taking.mono_ns)
         taking.part += 1

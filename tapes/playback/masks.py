@@ -45,7 +45,8 @@ _KINDS = (
     ("id", r"(?<=\"chunk_id\":\")[0-9a-f]+"),
     ("number", r"(?<=PGID: )\d+|(?<=PIDs: )[\d, ]+|(?<=PID: )\d+|(?<=PID )\d+|(?<=pid )\d+|(?<=pid=)\d+|(?<=pid: )\d+"),
     ("port", r"(?<=127\.0\.0\.1:)\d{2,5}\b|(?<=localhost:)\d{2,5}\b|(?<=\[::1\]:)\d{2,5}\b"),
-    # names of background tasks
+    # names of background tasks, and of files that Claude Code puts long results into
+    ("id", r"(?<=/tool-results/)[\w-]{4,64}|(?<=/tasks/)[a-z0-9]{6,32}(?=\.output)"),
     ("id", r"(?<=with ID: )[\w-]{4,40}|(?<=agentId: )[\w-]{4,40}|(?<=task_id>)[\w-]{4,40}|(?<=shell ID: )[\w-]{4,40}"),
     # a commit at the beginning of a line may be all digits
     ("id", r"(?m:^)[0-9a-f]{7,40}(?= \S)"),

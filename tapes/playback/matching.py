@@ -2,8 +2,9 @@
 
 A request fits one that had the very same body; else one with the same normal form, when what makes runs differ is
 taken away; else, once it has been learned from the nearest one what the directories are now, with these. Where none
-does, numbers in what tools gave back may differ (sizes, times, addresses: what they are is not known), and that is
-told. Of several that fit it is the first in the order of the recording: so a retry gets what the retry got.
+does, numbers in what tools gave back may differ (sizes, times, addresses: what they are is not known), and the order of
+its lines, and that is told. Of several that fit it is the first in the order of the recording: so a retry gets what the
+retry got.
 
 Where all that fit were given, a model call is refused, for the recording knows no further answer (an agent that runs in
 circles should not go on for ever); lists of models, token counts and handshakes may be asked for again.
@@ -36,7 +37,8 @@ class Given:
     recorded: Recorded
     answer: Answer
     how: str
-    """`exact`; `alike`; `counted`: but for numbers in what tools gave back; `lenient`; `again`."""
+    """`exact`; `alike`; `counted`: but for numbers in what tools gave back, or for the order of its lines; `lenient`;
+    `again`."""
     difference: Difference | None = None
     """What was overlooked: of `counted` and `lenient`."""
 

@@ -26,6 +26,7 @@ _FLEETING = frozenset(
         "internal_chat_message_metadata_passthrough",
         "create_time",
         "chunk_id",
+        "original_token_count",
         "wall_time_seconds",
         "duration_ms",
         "duration_seconds",
@@ -66,7 +67,7 @@ class Marks:
     items: tuple[int, ...]
     """Of each entry of the conversation."""
     counted: int
-    """Of the form without the numbers in what tools answered: sizes, times, addresses."""
+    """Of the form without the numbers in what tools answered (sizes, times, addresses) and the order of its lines."""
     calls: int
     """Of the form without what tools answered."""
     client: int
@@ -195,7 +196,8 @@ def _uncounted(value: Json) -> Json:
 
 @lru_cache(4096)  # the same results stand in every later request
 def _without_numbers(text: str) -> str:
-    return _NUMBER.sub("<number>", text)
+    """And with its lines in some order: which of two streams comes first, or which file of a directory, is chance."""
+    return "\n".join(sorted(_NUMBER.sub("<number>", text).split("\n")))
 
 
 def _is_billing(value: Json) -> bool:

@@ -254,3 +254,11 @@ def test_agents_that_begin_alike_each_get_their_own_beginning() -> None:
     assert answered(ask(played, warm("/root/a", "4"))) == b"warm a"
     played = tape(pairs)
     assert answered(ask(played, warm("/root/c", "5"))) == b"warm a", "whoever else it is, gets the first"
+
+
+def test_lines_of_what_a_tool_answered_may_come_in_another_order_and_that_is_told() -> None:
+    played = tape([(body(user("Go."), result("err\nout\n")), b"a"), (body(user("One\nTwo")), b"b")])
+    found = ask(played, body(user("Go."), result("out\nerr\n")))
+    assert answered(found) == b"a"
+    assert isinstance(found, Given) and found.difference is not None
+    assert isinstance(ask(played, body(user("Two\nOne"))), Refused)

@@ -166,7 +166,8 @@ def _joined(kind: object, parts: list[tuple[int, int, int]]) -> tuple[int, int, 
 
 def _results(value: dict[str, Json]) -> tuple[str, ...]:
     """The keys at which stands what a tool answered."""
-    if value.get("type") in _RESULTS or value.get("role") == "tool":
+    kind = value.get("type")  # of a tool's schema it may be anything
+    if (isinstance(kind, str) and kind in _RESULTS) or value.get("role") == "tool":
         return "content", "output"
     return ("functionResponse",) if "functionResponse" in value else ()
 

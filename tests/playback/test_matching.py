@@ -262,3 +262,35 @@ def test_lines_of_what_a_tool_answered_may_come_in_another_order_and_that_is_tol
     assert answered(found) == b"a"
     assert isinstance(found, Given) and found.difference is not None
     assert isinstance(ask(played, body(user("Two\nOne"))), Refused)
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["tool_result", "x", "{}"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "role", "content", "output", "is_error", "text", "id", "functionResponse", "messages"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=25,
+)
+
+
+@given(anything, anything)
+@settings(max_examples=150, deadline=None)
+def test_any_json_can_be_asked_and_is_given_to_itself_alone(then: Any, now: Any) -> None:
+    played = tape([(json.dumps({"a": then}).encode(), b"yes")], lenient=True)
+    ask(played, json.dumps({"b": 1, "a": now}).encode())
+    assert isinstance(ask(played, json.dumps({"a": then, "b": 1}).encode()), Refused)
+    assert (
+        answered(ask(tape([(json.dumps({"a": then}).encode(), b"yes")]), json.dumps({"a": then}, indent=1).encode()))
+        == b"yes"
+    )

@@ -146,8 +146,8 @@ def _context(found: Everything) -> Iterator[str]:
     for one in telling:
         yield f"<details open><summary>{_difference_name(one)}</summary>{_difference(one)}</details>"
     if masked or at.earlier:
-        count = len(masked) + len(at.earlier)
-        yield f"<details><summary class=dim>{count} parts differ in directories, dates, times and ids only</summary>"
+        count = output.plural(len(masked) + len(at.earlier), "part")
+        yield f"<details><summary class=dim>{count} with other directories, dates, times or ids only</summary>"
         for one in masked:
             yield f"<p class=dim>{_difference_name(one)}</p>{_difference(one)}"
         for row in at.earlier:
@@ -335,9 +335,11 @@ def _step_data(step: Step | None, name: str) -> dict[str, Any] | None:
     if step is None:
         return None
     usage = step.facts.get("usage") or {}
-    facts = {key: step.facts.get(key) for key in ("name", "path", "exit", "model", "ttft_us", "duration_us")}
-    told = [f"{key} {value}" for key, value in facts.items() if value is not None]
-    told += [f"{key} {value}" for key, value in usage.items()]
+    facts = {key: step.facts.get(key) for key in ("name", "path", "exit", "model")}
+    told = [f"{key} {value}" if key == "exit" else str(value) for key, value in facts.items() if value is not None]
+    times = (("first byte after", step.facts.get("ttft_us")), ("took", step.facts.get("duration_us")))
+    told += [f"{word} {us / 1000:.0f} ms" for word, us in times if us is not None]
+    told += [f"{value} {key.replace('_', ' ')}" for key, value in usage.items()]
     return {
         "number": step.number,
         "ref": output.harmless(f"{name}:{step.number}"),

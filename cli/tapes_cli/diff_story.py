@@ -162,7 +162,7 @@ def prompt_lines(found: Everything) -> Iterator[str]:
         if not at.differences:
             yield "  the same"
         elif masked:
-            yield f"  {masked} parts differ in directories, dates and ids only"
+            yield f"  {output.plural(masked, 'part')} with other directories, dates or ids only"
         yield from (output.styled(output.harmless(f"  {unread}"), fg="red") for unread in at.unread)
 
 

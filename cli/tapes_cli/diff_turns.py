@@ -63,6 +63,10 @@ def _cache_lines(found: Turns) -> Iterator[str]:
         of = f"{parting.of[0]} / {parting.of[1]} characters ({share} % of the shorter)"
         yield f"  {parting.same} of {of} come before it"
         yield from changed_words(parting.a, parting.b, most=4)
+        other = found.masked
+        if other is not None and (other.whole or other.segment != parting.segment):
+            where = "all of the shorter one" if other.whole else f"up to {other.segment}"
+            yield output.harmless(f"  but for directories, dates and ids the same: {where}")
     if found.models[0] != found.models[1]:
         yield output.harmless(f"  another model: {found.models[0]} / {found.models[1]}; caches are each model's own")
     late = abs(found.apart_ns)
@@ -132,6 +136,7 @@ def objects(found: Turns, sides: tuple[Asked, Asked], masks: Masks) -> Iterator[
             "segment": parting.segment or None,
             "character": parting.character,
             "same_characters": parting.same,
+            "masked_segment": found.masked.segment or None if found.masked else None,
             "characters": list(parting.of),
             "a": parting.a,
             "b": parting.b,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tapes.compare.masks import Masks
 from tapes.compare.requests import Difference, Parting, Segment, differences, part, segments
@@ -36,6 +36,8 @@ class Turns:
     context: Context
     parting: Parting | None
     """As a prompt cache sees it; None where a request can not be read."""
+    masked: Parting | None
+    """The same as if directories, dates and ids were equal."""
     tokens: tuple[Tokens | None, Tokens | None]
     apart_ns: int
     """From the one to the other."""
@@ -90,6 +92,7 @@ def turns(one: Digest, other: Digest, a: Run, b: Run, masks: Masks) -> Turns:
     return Turns(
         _context(sides, (a, b), masks),
         part(seen[0], seen[1]) if seen[0] is not None and seen[1] is not None else None,
+        part(*([replace(s, text=masks.output(s.text)) for s in side or ()] for side in seen)) if all(seen) else None,
         (tokens[0], tokens[1]),
         sides[1].opened.wall_ns - sides[0].opened.wall_ns,
         (answers[0].model, answers[1].model),

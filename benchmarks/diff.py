@@ -2,7 +2,7 @@
 
     python benchmarks/diff.py [turns]
 
-The ten pairs are those of the tests (tests/compare/pairs.py). An alignment is a set of pairs of steps; told are how many
+The ten pairs are those of the tests (tests/compare/pairs.py). An alignment is a set of pairs of steps; told is how many
 of its pairs are true (precision) and how many of the true ones it has (recall). The LCS is what a first attempt does:
 the longest common subsequence of the steps' types and tools' names. Times are of made-up runs of so many turns (three
 steps each: words, a call, a result), with the most memory that Python asked for meanwhile.

@@ -37,7 +37,7 @@ class Everything:
     def same(self) -> bool:
         """Nothing that was said, asked for, or came of it differs, but for what is masked."""
         given = all(one.masked for at in (self.begun, self.context) if at for one in at.differences)
-        return self.made.same and given and not any(self.loose) and not any(file.counts for file in self.files.found)
+        return self.made.same and given and not any(file.counts for file in self.files.found)
 
     @cached_property
     def context(self) -> Context | None:
@@ -54,22 +54,6 @@ class Everything:
     @cached_property
     def commands(self) -> list[Ran]:
         return list(commands(self.made, self.a, self.b))
-
-    @cached_property
-    def loose(self) -> list[Ran]:
-        """Commands of no call that differ, where somebody typed them: an agent's own housekeeping is nobody's doing."""
-        aside = {step.hash for steps in self.made.loose for step in steps}
-        return [
-            ran
-            for ran in self.commands
-            if ran.what != "same"
-            for step in [ran.a or ran.b]
-            if step is not None and step.hash in aside and self._typed(step)
-        ]
-
-    def _typed(self, step: Step) -> bool:
-        command = self.a.commands.get(step.hash) or self.b.commands.get(step.hash)
-        return command is not None and command.participant.kind == "human"
 
     @cached_property
     def files(self) -> Files:

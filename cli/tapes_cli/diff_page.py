@@ -137,6 +137,8 @@ def _took(found: Everything) -> Iterator[str]:
 
 def _context(found: Everything) -> Iterator[str]:
     at = found.context or found.begun
+    if at.exchanges == (None, None):
+        return
     when = "just before they part" if found.context else "at the first call"
     yield f"<h2>Context {when}</h2>"
     telling = [one for one in at.differences if not one.masked]

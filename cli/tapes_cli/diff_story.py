@@ -111,6 +111,8 @@ def parting(found: Everything) -> Iterator[str]:
 def context_lines(found: Everything) -> Iterator[str]:
     """What the model had been given, where it was not the same."""
     at = found.context or found.begun
+    if at.exchanges == (None, None):
+        return  # nobody asked a model
     yield ""
     telling = [one for one in at.differences if not one.masked]
     masked = [one for one in at.differences if one.masked]

@@ -84,6 +84,10 @@ class Actions:
             return self._deed(tool, asked, arguments)
         return self._other(tool, arguments, spawned=spawned)
 
+    def line(self, text: str) -> Action:
+        """Of a command that somebody typed."""
+        return self._run("", [self._masks.identity(text)], {}, (text,))
+
     # -- commands
 
     def _run(self, tool: str, masked: Sequence[str], arguments: Json, lines: tuple[str, ...]) -> Action:

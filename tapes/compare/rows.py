@@ -115,7 +115,7 @@ def moves(found: Sequence[Aligned]) -> dict[int, Unit]:
 
 def _tells(unit: Unit) -> bool:
     """Is it not by chance that both have it? Short answers are."""
-    return unit.type in ("tool.use", "prompt") or (unit.type == "answer" and len(unit.text) >= _SAYING)
+    return unit.type in ("tool.use", "command", "prompt") or (unit.type == "answer" and len(unit.text) >= _SAYING)
 
 
 def rows(one: Aligned, fellows: dict[int, Unit], masks: Masks, *, witnessed: bool) -> Iterator[Row]:
@@ -134,7 +134,9 @@ def rows(one: Aligned, fellows: dict[int, Unit], masks: Masks, *, witnessed: boo
 
 
 def _of_pair(thread: tuple[str, str], ours: Unit, theirs: Unit, masks: Masks, *, witnessed: bool) -> Iterator[Row]:
-    if same(ours, theirs):
+    if ours.type == "command":
+        yield _commands(thread, ours.head, theirs.head, masks)
+    elif same(ours, theirs):
         apart = not ours.is_as(theirs)
         yield Row("same", ours.head, theirs.head, thread, masked=apart)
     else:

@@ -92,7 +92,9 @@ class Run:
     @property
     def side(self) -> Side:
         threads: Mapping[str, Thread] = self.found.threads
-        return Side(self.steps, threads, str(self.opened["agent"]), self.cwd, self.variables.get("HOME", ""), self.root)
+        agent, home = str(self.opened["agent"]), self.variables.get("HOME", "")
+        typed = frozenset(d for d, c in self.commands.items() if c.participant.kind == "human" and c.call is None)
+        return Side(self.steps, threads, agent, self.cwd, home, self.root, typed)
 
     @property
     def cwd(self) -> str:

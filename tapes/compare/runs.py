@@ -17,7 +17,7 @@ from tapes.compare.rows import Aligned, Row, aligned, moves, rows
 from tapes.compare.units import Conversation, Side, Told, Unit, is_side, units
 from tapes.session.view import Step
 
-SOLID = ("tool.use", "prompt", "answer", "tool.result")
+SOLID = ("tool.use", "command", "prompt", "answer", "tool.result")
 """Steps at which two runs can be said to meet again."""
 
 

@@ -26,7 +26,7 @@ from tapes.wire.purposes import SIDE
 ASIDE = ("note", "gap")
 """What recording says of itself; no step of the agent's."""
 ANSWERED = ("thinking", "answer", "tool.use", "error")
-WEIGHTS = {"tool.use": 4, "prompt": 4, "answer": 3, "error": 2, "thinking": 1, "reminder": 1, "media": 2}
+WEIGHTS = {"tool.use": 4, "command": 4, "prompt": 4, "answer": 3, "error": 2, "thinking": 1, "reminder": 1, "media": 2}
 """How much it matters that a step has its fellow, by type; 2 for others."""
 
 
@@ -41,6 +41,8 @@ class Side:
     home: str = ""
     root: str = MAIN
     """The thread that it begins with."""
+    typed: frozenset[Digest] = frozenset()
+    """Commands that a person typed: those are what such a run is about, and no call asked for them."""
 
 
 @dataclass
@@ -67,6 +69,8 @@ class Unit:
 
     @cached_property
     def action(self) -> Action | None:
+        if self.head.type == "command":
+            return self.actions.line(self.head.text)
         if self.head.type != "tool.use":
             return None
         facts = self.head.facts
@@ -95,6 +99,7 @@ class Unit:
     def outcome(self) -> bytes:
         """Roughly what came of it."""
         said = [(step.failed, self.masks.output(step.text[:500]).split()) for step in self.told]
+        said += [(True, [str(self.head.facts.get("exit"))])] if self.head.type == "command" else []
         return blake2b(repr(said).encode("utf-8", "replace"), digest_size=8).digest()
 
     def is_as(self, other: Unit) -> bool:
@@ -105,7 +110,7 @@ class Unit:
     def ended_as(self, other: Unit) -> bool:
         """Did the same come of it, roughly?"""
         mine, its = ([(step.failed, step.text) for step in unit.told] for unit in (self, other))
-        return mine == its or self.outcome == other.outcome
+        return (mine == its and self.head.type != "command") or self.outcome == other.outcome
 
 
 @dataclass
@@ -159,9 +164,10 @@ def units(side: Side, masks: Masks) -> Told:
             asked = calls.get(str(facts.get("tool") or ""))
             if asked is not None:
                 asked.ran.append(step)
-            else:
+                continue
+            if step.hash not in side.typed or facts.get("within"):
                 told.loose.append(step)
-            continue
+                continue
         name = step.thread or MAIN
         if name not in told.conversations:
             told.conversations[name] = Conversation(name, side.threads.get(name))

@@ -88,6 +88,14 @@ class Actions:
         """Of a command that somebody typed."""
         return self._run("", [self._masks.identity(text)], {}, (text,))
 
+    def told(self, tool: str, result: str, *, failed: bool) -> tuple[bool, str] | None:
+        """Whether a command failed and what it wrote, out of what the model was told of it; None where that can not be
+        told apart. So the frames that two agents put around an output are no difference."""
+        said = self._shells.told(tool, result, failed)
+        if said.output is None or said.denied or said.running:
+            return None
+        return bool(said.status or said.signal or failed), said.output
+
     # -- commands
 
     def _run(self, tool: str, masked: Sequence[str], arguments: Json, lines: tuple[str, ...]) -> Action:

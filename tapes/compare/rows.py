@@ -153,12 +153,24 @@ def _of_pair(thread: tuple[str, str], ours: Unit, theirs: Unit, masks: Masks, *,
             yield Row("only_a" if a else "only_b", a, b, thread)
         elif a.text == b.text and a.failed == b.failed:
             yield Row("same", a, b, thread)
+        elif _told_alike(ours, theirs, a, b, masks):
+            yield Row("same", a, b, thread, masked=True)
         elif a.failed != b.failed:
             yield Row("changed", a, b, thread, "failed")
         elif alike_lines(a.text, b.text, masks, in_any_order=sorted_lines):
             yield Row("same", a, b, thread, masked=True)
         else:
             yield Row("changed", a, b, thread, "result")
+
+
+def _told_alike(ours: Unit, theirs: Unit, a: Step, b: Step, masks: Masks) -> bool:
+    """Were two agents with tools of their own told the same of a command?"""
+    tools = [str(unit.head.facts.get("name", "")) for unit in (ours, theirs)]
+    if tools[0] == tools[1] or not (ours.action and theirs.action and ours.action.lines and theirs.action.lines):
+        return False
+    one = ours.actions.told(tools[0], a.text, failed=a.failed)
+    other = theirs.actions.told(tools[1], b.text, failed=b.failed)
+    return one is not None and other is not None and one[0] == other[0] and alike_lines(one[1], other[1], masks)
 
 
 def _ran(

@@ -59,7 +59,7 @@ function toggle(group, shown) {
   const bar = document.querySelector(`.fold[data-of="${CSS.escape(group)}"]`);
   bar.setAttribute("aria-expanded", String(shown));
   bar.textContent = (shown ? "▾ " : "▸ ") + bar.dataset.text;
-  drawMap();
+  soon();
 }
 
 function go(n, opening) {
@@ -110,18 +110,23 @@ document.addEventListener("click", (event) => {
   if (row && !String(getSelection())) go(rows.indexOf(row), true);
 });
 
+let waiting = 0;
+function soon() {
+  if (!waiting) waiting = requestAnimationFrame(() => { waiting = 0; drawMap(); });
+}
+
 function drawMap() {
   const height = document.documentElement.scrollHeight;
   const room = map.clientHeight;
-  for (const mark of map.querySelectorAll("i")) mark.remove();
-  for (const row of rows) {
-    if (row.classList.contains("same") || row.classList.contains("hidden")) continue;
+  // All is measured before anything is drawn: else each mark would have the page laid out anew.
+  const places = rows.filter((row) => differs(row) && visible(row)).map((row) => [row, row.getBoundingClientRect()]);
+  const marks = places.map(([row, box]) => {
     const mark = element("i", undefined, data.kinds[row.dataset.n]);
-    const box = row.getBoundingClientRect();
     mark.style.top = `${((box.top + scrollY) / height) * room}px`;
     mark.style.height = `${Math.max(2, (box.height / height) * room)}px`;
-    map.append(mark);
-  }
+    return mark;
+  });
+  map.replaceChildren(...marks, view);
   drawView();
 }
 
@@ -138,7 +143,7 @@ function jump(event) {
 map.addEventListener("pointerdown", (event) => { map.setPointerCapture(event.pointerId); jump(event); });
 map.addEventListener("pointermove", (event) => { if (event.buttons) jump(event); });
 addEventListener("scroll", drawView, { passive: true });
-addEventListener("resize", drawMap);
-for (const part of document.querySelectorAll("details")) part.addEventListener("toggle", drawMap);
+addEventListener("resize", soon);
+for (const part of document.querySelectorAll("details")) part.addEventListener("toggle", soon);
 drawMap();
 if (location.hash === "#first") step(1, differs);

@@ -31,6 +31,8 @@ LONGEST = 60_000
 """Characters of a step that are in the page."""
 AROUND = 3
 """Rows that are the same and shown around those that differ."""
+SCREENS = 8
+"""Places at which both terminals are shown."""
 MOST_WORDS = 20_000
 """Characters of either side whose words are compared in the page."""
 
@@ -296,17 +298,25 @@ def _around(found: Everything) -> Iterator[str]:
 
 
 def _screens(found: Everything) -> Iterator[str]:
-    """Both terminals where they part."""
-    first = found.made.first
-    if first is None:
-        return
-    shown = [found.screen(run, step) if step else [] for run, step in ((found.a, first.a), (found.b, first.b))]
-    if any(shown):
-        yield "<h2>The screens where they part</h2><div class=screens>"
-        for rows in shown:
-            text = "\n".join(rows)
+    """Both terminals, at the first stretches that differ: on either side as of its last step up to there."""
+    rows, told = found.made.rows, False
+    for first, _ in list(found.made.hunks())[:SCREENS]:
+        steps = [
+            next((step for row in reversed(rows[: first + 1]) if (step := row.a if side == 0 else row.b)), None)
+            for side in (0, 1)
+        ]
+        shown = [found.screen(run, step) if step else [] for run, step in zip((found.a, found.b), steps, strict=True)]
+        if not any(shown):
+            continue
+        if not told:
+            yield "<h2>Screens</h2>"
+        numbers = " and ".join(f"{name} {step.number}" for name, step in zip("AB", steps, strict=True) if step)
+        yield f"<details{'' if told else ' open'}><summary>at {numbers}</summary><div class=screens>"
+        told = True
+        for lines in shown:
+            text = "\n".join(lines)
             yield f"<pre>{_safe(text, lines=True)}</pre>"
-        yield "</div>\n"
+        yield "</div></details>\n"
 
 
 # -- the data

@@ -182,8 +182,9 @@ def screens(found: Everything) -> Iterator[str]:
     yield output.styled("the screens at that step", bold=True)
     half = (output.width() - 3) // 2
     for n in range(max(map(len, shown))):
-        left, right = (output.fit(rows[n] if n < len(rows) else "", half) for rows in shown)
-        sign = " " if left == right else "|"
+        whole = [rows[n] if n < len(rows) else "" for rows in shown]
+        sign = " " if len({found.made.masks.output(row) for row in whole}) == 1 else "|"
+        left, right = (output.fit(row, half) for row in whole)
         yield f"{output.pad(left, half)} {sign} {right}".rstrip()
 
 

@@ -143,8 +143,8 @@ def _of_pair(thread: tuple[str, str], ours: Unit, theirs: Unit, masks: Masks, *,
         tools = ours.head.facts.get("name") != theirs.head.facts.get("name")
         what = "text" if ours.action is None else "tool" if tools else "input"
         yield Row("changed", ours.head, theirs.head, thread, what)
-    if witnessed or not (ours.ran and theirs.ran):
-        yield from _ran(thread, ours.ran, theirs.ran, masks, both=witnessed)
+    unseen = any(not unit.ran and unit.head.facts.get("verdict") == "not-witnessed" for unit in (ours, theirs))
+    yield from _ran(thread, ours.ran, theirs.ran, masks, both=witnessed and not unseen)
     sorted_lines = bool(ours.action and ours.action.family in ("list", "search"))
     for n in range(max(len(ours.told), len(theirs.told))):
         a = ours.told[n] if n < len(ours.told) else None
@@ -183,7 +183,7 @@ def _ran(
             yield _commands(thread, a, b, masks)
         else:
             row = Row("only_a" if a else "only_b", a, b, thread)
-            yield row if both else replace(row, kind="same")  # nobody watched on the other side
+            yield row if both else replace(row, kind="same")  # that nobody saw it does not say that it did not run
 
 
 def _commands(thread: tuple[str, str], a: Step, b: Step, masks: Masks) -> Row:

@@ -57,7 +57,9 @@ def test_a_command_that_its_agent_kills_is_reported_as_killed(tmp_path: Path, al
 
 def test_a_killed_pump_is_stood_in_for(tmp_path: Path) -> None:
     with Run(tmp_path / "run") as run:
-        process = start(run, "1", "echo a; sleep 0.5; echo b; head -c 200000 /dev/zero; exit 6")
+        gone = tmp_path / "gone"
+        line = f"echo a; until [ -e '{gone}' ]; do sleep 0.05; done; echo b; head -c 200000 /dev/zero; exit 6"
+        process = start(run, "1", line)
         assert process.stdout is not None
         assert process.stdout.readline() == b"a\n"
         mine = {pid for pid, (ppid, _, _) in processes().items() if ppid == process.pid}

@@ -42,8 +42,12 @@ _KINDS = (
     ("date", r"(?<![\d.])[12]\d{9}(?:\d{3}|\d{6}|\d{9}|\.\d{1,9})?(?![\d.]\d|\d)"),
     ("took", r"(?<![\w.])\d{1,6}(?:\.\d{1,9})? ?(?:ns|us|µs|ms|s|secs?|seconds?|milliseconds?)\b"),
     ("took", r"(?<=duration_ms: )\d+|(?<=\"wall_time_seconds\":)[\d.e-]+|(?<=\"duration_seconds\":)[\d.e-]+"),
-    ("id", r"(?<=\"chunk_id\":\")[0-9a-f]+"),
-    ("number", r"(?<=PGID: )\d+|(?<=PIDs: )[\d, ]+|(?<=PID: )\d+|(?<=PID )\d+|(?<=pid )\d+|(?<=pid=)\d+|(?<=pid: )\d+"),
+    ("id", r"(?<=\"chunk_id\":\")[0-9a-f]+|(?<=Chunk ID: )[0-9a-f]+"),
+    ("number", r"(?<=token count: )\d+|(?<=PGID: )\d+|(?<=PIDs: )[\d, ]+"),
+    (
+        "number",
+        r"(?<=PID: )\d+|(?<=PID )\d+|(?<=pid )\d+|(?<=pid=)\d+|(?<=pid: )\d+",
+    ),
     ("port", r"(?<=127\.0\.0\.1:)\d{2,5}\b|(?<=localhost:)\d{2,5}\b|(?<=\[::1\]:)\d{2,5}\b"),
     # names of background tasks, and of files that Claude Code puts long results into
     ("id", r"(?<=/tool-results/)[\w-]{4,64}|(?<=/tasks/)[a-z0-9]{6,32}(?=\.output)"),

@@ -30,6 +30,8 @@ _FLEETING = frozenset(
         "wall_time_seconds",
         "duration_ms",
         "duration_seconds",
+        "nickname",
+        "agent_nickname",
     }
 )
 """Fields that are left out wherever they stand."""

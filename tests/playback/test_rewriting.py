@@ -108,3 +108,9 @@ def test_what_a_tool_said_is_left_alone(text: str) -> None:
 
 def test_an_id_may_stand_behind_a_word_and_a_dash() -> None:
     assert masked("exec-01a1fe48-cdce-7b03-b18f-5ca9c0b03858")[0] == "exec-<id>"
+
+
+def test_codex_says_of_each_output_what_is_never_the_same() -> None:
+    said = "Chunk ID: {}\nWall time: {} seconds\nProcess exited with code 3\nOriginal token count: {}\nOutput:\nx"
+    assert masked(said.format("313a2b", "0.0512", 74))[0] == masked(said.format("0be49e", "0.1", 87))[0]
+    assert "code 3" in masked(said.format("313a2b", "0.0512", 74))[0]

@@ -37,6 +37,8 @@ _FLEETING = frozenset(
 """Fields that are left out wherever they stand."""
 _BILLING = "x-anthropic-billing-header:"
 """How the block of Claude Code's system text begins that has a checksum of the request in it."""
+_NOTICE = "<subagent_notification>"
+"""How a message begins by which Codex tells one agent of another."""
 _RESULTS = {
     "tool_result": "tool_use_id",
     "function_call_output": "call_id",
@@ -102,7 +104,7 @@ class Reader:
             kept = ((name, value[name]) for name in sorted(value) if name not in _FLEETING and value[name] is not None)
             return {name: self._value(inner, name, found) for name, inner in kept}
         if isinstance(value, list):
-            return [self._value(inner, "", found) for inner in _ordered(value) if not _is_billing(inner)]
+            return [self._value(inner, "", found) for inner in _ordered(value) if not _is_passing(inner)]
         if not isinstance(value, str):
             return value
         if key == "content":
@@ -203,9 +205,17 @@ def _without_numbers(text: str) -> str:
     return "\n".join(sorted(_NUMBER.sub("<number>", text).split("\n")))
 
 
-def _is_billing(value: Json) -> bool:
-    text = value.get("text") if isinstance(value, dict) else None
-    return isinstance(text, str) and text.startswith(_BILLING)
+def _is_passing(value: Json) -> bool:
+    """A block or message that does not count: Claude's checksum; that a subagent has ended, which an agent may hear of
+    sooner or later."""
+    if not isinstance(value, dict):
+        return False
+    text, content = value.get("text"), value.get("content")
+    if isinstance(text, str) and text.startswith(_BILLING):
+        return True
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
+        content = content[0].get("text")
+    return isinstance(content, str) and content.lstrip().startswith(_NOTICE)
 
 
 def _ordered(values: list[Json]) -> list[Json]:

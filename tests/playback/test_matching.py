@@ -294,3 +294,11 @@ def test_any_json_can_be_asked_and_is_given_to_itself_alone(then: Any, now: Any)
         answered(ask(tape([(json.dumps({"a": then}).encode(), b"yes")]), json.dumps({"a": then}, indent=1).encode()))
         == b"yes"
     )
+
+
+def test_when_an_agent_hears_of_the_end_of_another_does_not_count() -> None:
+    notice = user('<subagent_notification>\n{"agent_path": "a", "status": "done"}')
+    pairs = [(body(user("Go."), notice), b"1"), (body(user("Go."), result("x")), b"2")]
+    played = tape(pairs)
+    assert answered(ask(played, body(user("Go.")))) == b"1"
+    assert answered(ask(played, body(user("Go."), result("x"), notice))) == b"2"

@@ -43,7 +43,7 @@ def objects(found: Everything, face: str | None) -> Iterator[dict[str, Any]]:
     if face in (None, "first"):
         at = found.context or found.begun
         yield from _context("context", "parting" if found.context else "begin", at)
-        yield from ({"part": "masked", **_row(row, found)} for row in at.earlier)
+        yield from ({"part": "earlier", **_row(row, found)} for row in at.earlier)
     if face is None:
         yield from ({"part": "row", **_row(row, found)} for row in made.rows)
         for one in found.surroundings:

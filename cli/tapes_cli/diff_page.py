@@ -149,12 +149,18 @@ def _context(found: Everything) -> Iterator[str]:
         yield "<div class=list>The same model, system text, tools and parameters.</div>"
     for one in telling:
         yield f"<details open><summary>{_difference_name(one)}</summary>{_difference(one)}</details>"
-    if masked or at.earlier:
-        count = output.plural(len(masked) + len(at.earlier), "part")
+    for row in at.earlier:
+        if row.differs and not (row.a and row.b):
+            said = f"{row.step.type} only in {'A' if row.a else 'B'} here, step {row.step.number}"
+            text = _safe(row.step.text[:LONGEST], lines=True)
+            yield f"<details><summary>{_safe(said)}</summary><pre>{text}</pre></details>"
+    both = [row for row in at.earlier if row.a and row.b]
+    if masked or both:
+        count = output.plural(len(masked) + len(both), "part")
         yield f"<details><summary class=dim>{count} with other directories, dates, times or ids only</summary>"
         for one in masked:
             yield f"<p class=dim>{_difference_name(one)}</p>{_difference(one)}"
-        for row in at.earlier:
+        for row in both:
             if row.a and row.b:
                 pieces = shortened(words(row.a.text[:MOST_WORDS], row.b.text[:MOST_WORDS]), 40)
                 yield f"<p class=dim>steps {row.a.number} and {row.b.number} ({row.a.type})</p>"

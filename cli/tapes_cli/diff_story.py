@@ -129,12 +129,26 @@ def context_lines(found: Everything) -> Iterator[str]:
         yield output.fit(output.harmless(f"  the same but for directories, dates and ids: {names}"), output.width())
     for unread in at.unread:
         yield output.styled(f"  {output.harmless(unread)}", fg="red")
-    if at.earlier:
-        yield f"  {output.plural(len(at.earlier), 'earlier step')} with other directories, dates, times or ids:"
-        for row in at.earlier[-3:]:
-            if row.a and row.b:
-                yield f"    A {row.a.number}, B {row.b.number} ({row.step.type})"
-                yield from _words(row.a.text, row.b.text, 2)
+    for row in at.earlier:
+        if row.differs:
+            yield from _earlier(row)
+    only_masked = [row for row in at.earlier if not row.differs]
+    if only_masked:
+        yield f"  {output.plural(len(only_masked), 'earlier step')} with other directories, dates, times or ids:"
+    for row in only_masked[-3:]:
+        yield from _earlier(row)
+
+
+def _earlier(row: Row) -> Iterator[str]:
+    """A step before they part that was not the same."""
+    if row.a and row.b:
+        yield f"    A {row.a.number}, B {row.b.number} ({row.a.type})"
+        yield from _words(row.a.text, row.b.text, 2)
+        return
+    side = "A" if row.a else "B"
+    moved = f", in the other run at {row.peer.number}" if row.peer else ""
+    text = f"    only in {side} here{moved}: {row.step.number} {row.step.type}: {' '.join(row.step.text[:400].split())}"
+    yield output.styled(output.fit(output.harmless(text), output.width()), fg=COLOURS[row.kind])
 
 
 def difference_lines(one: Difference) -> Iterator[str]:

@@ -25,7 +25,8 @@ class Context:
     exchanges: tuple[Digest | None, Digest | None]
     differences: tuple[Difference, ...]
     earlier: tuple[Row, ...] = ()
-    """What was said before and differs in nothing but what is masked."""
+    """What was said before: what an agent added on one side only or in other words; what differs in nothing but what is
+    masked."""
     unread: tuple[str, ...] = ()
 
 
@@ -56,10 +57,9 @@ def context(made: Comparison, a: Run, b: Run) -> Context | None:
         _carrying(b, first.b or (before.b if before else None), thread[1]),
     )
     found = _context(sides, (a, b), made.masks)
-    place = [n for n, row in enumerate(made.rows) if row.thread == thread and n < first.row]
-    return Context(
-        found.exchanges, found.differences, tuple(made.rows[n] for n in place if made.rows[n].masked), found.unread
-    )
+    before_it = [row for row in made.rows[: first.row] if row.thread == thread]
+    earlier = [row for row in before_it if row.differs] + [row for row in before_it if row.masked and not row.differs]
+    return replace(found, earlier=tuple(earlier))
 
 
 def begun(made: Comparison, a: Run, b: Run) -> Context:

@@ -115,7 +115,9 @@ def moves(found: Sequence[Aligned]) -> dict[int, Unit]:
 
 def _tells(unit: Unit) -> bool:
     """Is it not by chance that both have it? Short answers are."""
-    return unit.type in ("tool.use", "command", "prompt") or (unit.type == "answer" and len(unit.text) >= _SAYING)
+    return unit.type in ("tool.use", "command", "prompt") or (
+        unit.type in ("answer", "reminder") and len(unit.text) >= _SAYING
+    )
 
 
 def rows(one: Aligned, fellows: dict[int, Unit], masks: Masks, *, witnessed: bool) -> Iterator[Row]:

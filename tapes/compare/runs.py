@@ -16,6 +16,7 @@ from tapes.compare.masks import Masks, Place, masks_of
 from tapes.compare.rows import Aligned, Row, aligned, moves, rows
 from tapes.compare.units import Conversation, Side, Told, Unit, is_side, units
 from tapes.session.view import Step
+from tapes.wire.purposes import SIDE
 
 SOLID = ("tool.use", "command", "prompt", "answer", "tool.result")
 """Steps at which two runs can be said to meet again."""
@@ -223,10 +224,9 @@ def _woven(order: Sequence[Aligned], fellows: dict[int, Unit], masks: Masks, *, 
 
 
 def _first(found: Sequence[Row]) -> Divergence | None:
-    """The first row that differs, of the conversations if any of theirs does."""
-    from tapes.wire.purposes import SIDE
-
-    beside = {n for n, row in enumerate(found) if {*row.thread} & {*SIDE, "probe"}}
+    """The first row that differs, of the conversations if any of theirs does. What an agent adds by itself is what the
+    model was given, and no step that anybody took."""
+    beside = {n for n, row in enumerate(found) if {*row.thread} & {*SIDE, "probe"} or row.step.type == "reminder"}
     differing = [n for n, row in enumerate(found) if row.differs]
     at = next((n for n in differing if n not in beside), differing[0] if differing else None)
     if at is None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LONGEST = 8192
 """Bytes of a line that is parsed, heredocs not counted: the grammar needs time with the square of nonsense."""
+_HEREDOCS = 16
+"""That are looked for in a long line: each that does not end is sought to the line's end."""
 _DEEPEST = 60
 _SIGNS = frozenset({"&&", "||", "|", "|&", "&", "!", "<", ">", ">>", ">&", "&>", "&>>", "<&", "<<<", ">|", "<<", "<<-"})
 SHELLS = frozenset({"bash", "sh", "dash", "zsh", "ksh"})
@@ -32,6 +34,8 @@ _HEREDOC = pattern(r"(<<-?\s*['\"]?(\w+)['\"]?[^\n]*\n)(.*?)(\n\s*\2\s*?(?:\n|\Z
 _ESCAPED = pattern(r"\\(?:\n|(.))", re.DOTALL)
 _IN_STRING = pattern(r'\\([$`"\\])|\\\n')
 _VERSION = pattern(r"(python|pip|node|ruby|perl)[\d.]+\Z")
+
+_LETTERS = bytes(byte if byte in b"\t\n" or 32 <= byte < 127 else ord("x") for byte in range(256))
 
 type Canon = str | tuple["Canon", ...]
 
@@ -64,15 +68,15 @@ class Line:
 def read(line: str) -> Line:
     """What a line runs. Never fails: a line that can not be read is one command of its words."""
     line = line.strip()
-    if len(line) > LONGEST:
+    if len(line) > LONGEST and line.count("<<") <= _HEREDOCS:
         line = _HEREDOC.sub(_shortened, line)
-    data = line.encode("utf-8", "replace")
-    if len(data) > LONGEST:
+    if len(line) > LONGEST:
         return Line(_words(line[:LONGEST]), ("long", line), sound=False)
-    root = _parser().parse(data).root_node
+    root = _parser().parse(_plain(line)).root_node
     if root.has_error:
         return Line(_words(line), ("unread", " ".join(line.split())), sound=False)
-    return Line(tuple(_unwrapped(_simple(root, 0))), _canon(root, 0))
+    tree = _Tree(line)
+    return Line(tuple(_unwrapped(tree.simple(root, 0))), tree.canon(root, 0))
 
 
 def _shortened(heredoc: re.Match[str]) -> str:
@@ -118,132 +122,137 @@ def _parser() -> Parser:
     return Parser(Language(tree_sitter_bash.language()))
 
 
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")
+def _plain(line: str) -> bytes:
+    """The line to be parsed, a byte for each character. The grammar's scanner asks C of every character whether it is a
+    letter, which is defined for ASCII alone: others crashed the process. To a shell they are letters all the same."""
+    return "".join(char if char.isascii() else "x" for char in line).encode("ascii").translate(_LETTERS)
 
 
-# -- what it means
+# -- what it means, and what it runs
 
 
-def _canon(node: Node, depth: int) -> Canon:
-    """The line without what means nothing: blanks, quotes, separators."""
-    if depth > _DEEPEST:
-        return _text(node)
-    value = _value(node)
-    if value is not None:
-        return value
-    if not node.child_count:
-        return _text(node)
-    if node.type in ("heredoc_body", "comment"):
-        return _text(node) if node.type == "heredoc_body" else ""
-    parts: list[Canon] = []
-    for child in node.children:
-        if child.type == "comment":
-            continue
-        if child.is_named or child.type in _SIGNS:
-            parts.append(_canon(child, depth + 1))
-    if node.type in ("program", "list", "command_name", "do_group") and len(parts) == 1:
-        return parts[0]
-    return (node.type, *parts)
+class _Tree:
+    """Reads the nodes of one line, which is as it was: nodes say where in it they stand."""
 
+    def __init__(self, line: str) -> None:
+        self._line = line
 
-def _value(node: Node) -> str | None:
-    """A word as the program gets it, as far as that stands in the line; None for what is no word."""
-    match node.type:
-        case "word" | "number" | "variable_name" | "special_variable_name" | "file_descriptor" | "heredoc_start":
-            return _ESCAPED.sub(lambda match: match[1] or "", _text(node))
-        case "raw_string":
-            return _text(node)[1:-1]
-        case "string":
-            return _IN_STRING.sub(lambda match: match[1] or "", _text(node)[1:-1])
-        case "ansi_c_string":
-            return _text(node)
-        case "concatenation":
-            return "".join(value if (value := _value(child)) is not None else _text(child) for child in node.children)
-        case "simple_expansion" | "expansion" | "command_substitution" | "arithmetic_expansion" | "regex":
-            return _text(node)
-        case "command_name" if node.child_count == 1:
-            return _value(node.children[0])
-        case _:
-            return None
+    def text(self, node: Node) -> str:
+        return self._line[node.start_byte : node.end_byte]
 
+    def canon(self, node: Node, depth: int) -> Canon:
+        """The line without what means nothing: blanks, quotes, separators."""
+        if depth > _DEEPEST:
+            return self.text(node)
+        value = self.value(node)
+        if value is not None:
+            return value
+        if not node.child_count:
+            return self.text(node)
+        if node.type in ("heredoc_body", "comment"):
+            return self.text(node) if node.type == "heredoc_body" else ""
+        parts: list[Canon] = []
+        for child in node.children:
+            if child.type == "comment":
+                continue
+            if child.is_named or child.type in _SIGNS:
+                parts.append(self.canon(child, depth + 1))
+        if node.type in ("program", "list", "command_name", "do_group") and len(parts) == 1:
+            return parts[0]
+        return (node.type, *parts)
 
-# -- what it runs
-
-
-def _simple(node: Node, depth: int) -> Iterator[Simple]:
-    """Its simple commands, in the order in which they are written."""
-    if depth > _DEEPEST:
-        return
-    match node.type:
-        case "command":
-            yield _command(node)
-        case "redirected_statement":
-            found = [one for child in node.children for one in _simple(child, depth + 1)]
-            writes, reads, text, more = _redirects(node, depth)
-            if found:
-                last = found[-1]
-                found[-1] = Simple(
-                    last.program, last.words, last.writes + writes, last.reads + reads, text or last.text
+    def value(self, node: Node) -> str | None:
+        """A word as the program gets it, as far as that stands in the line; None for what is no word."""
+        match node.type:
+            case "word" | "number" | "variable_name" | "special_variable_name" | "file_descriptor" | "heredoc_start":
+                return _ESCAPED.sub(lambda match: match[1] or "", self.text(node))
+            case "raw_string":
+                return self.text(node)[1:-1]
+            case "string":
+                return _IN_STRING.sub(lambda match: match[1] or "", self.text(node)[1:-1])
+            case "ansi_c_string":
+                return self.text(node)
+            case "concatenation":
+                return "".join(
+                    value if (value := self.value(child)) is not None else self.text(child) for child in node.children
                 )
-            elif writes:
-                found = [Simple("", (), writes)]
-            yield from (*found, *more)
-        case "test_command":
-            yield Simple("test", tuple(_text(node).strip("[] ").split()))
-        case "declaration_command" | "unset_command":
-            yield Simple(*_named(_text(node).split()))
-        case "variable_assignment" | "string" | "raw_string" | "file_redirect" | "heredoc_redirect":
+            case "simple_expansion" | "expansion" | "command_substitution" | "arithmetic_expansion" | "regex":
+                return self.text(node)
+            case "command_name" if node.child_count == 1:
+                return self.value(node.children[0])
+            case _:
+                return None
+
+    def simple(self, node: Node, depth: int) -> Iterator[Simple]:
+        """Its simple commands, in the order in which they are written."""
+        if depth > _DEEPEST:
             return
-        case "function_definition":
-            yield Simple("function", (_text(node.children[0]),))
-        case _:
-            for child in node.named_children:
-                yield from _simple(child, depth + 1)
+        match node.type:
+            case "command":
+                yield self.command(node)
+            case "redirected_statement":
+                found = [one for child in node.children for one in self.simple(child, depth + 1)]
+                writes, reads, text, more = self.redirects(node, depth)
+                if found:
+                    last = found[-1]
+                    found[-1] = Simple(
+                        last.program, last.words, last.writes + writes, last.reads + reads, text or last.text
+                    )
+                elif writes:
+                    found = [Simple("", (), writes)]
+                yield from (*found, *more)
+            case "test_command":
+                yield Simple("test", tuple(self.text(node).strip("[] ").split()))
+            case "declaration_command" | "unset_command":
+                yield Simple(*_named(self.text(node).split()))
+            case "variable_assignment" | "string" | "raw_string" | "file_redirect" | "heredoc_redirect":
+                return
+            case "function_definition":
+                yield Simple("function", (self.text(node.children[0]),))
+            case _:
+                for child in node.named_children:
+                    yield from self.simple(child, depth + 1)
 
+    def command(self, node: Node) -> Simple:
+        program, words, reads = "", [], []
+        writes: tuple[str, ...] = ()
+        for child in node.named_children:
+            value = self.value(child)
+            if child.type == "command_name":
+                program = _name(value if value is not None else self.text(child))
+            elif child.type == "herestring_redirect":
+                reads.append(self.text(child))
+            elif child.type == "file_redirect":
+                writes += self.target(child)
+            elif child.type != "variable_assignment":
+                words.append(value if value is not None else self.text(child))
+        return Simple(program, tuple(words), writes, tuple(reads))
 
-def _command(node: Node) -> Simple:
-    program, words, reads = "", [], []
-    writes: tuple[str, ...] = ()
-    for child in node.named_children:
-        value = _value(child)
-        if child.type == "command_name":
-            program = _name(value if value is not None else _text(child))
-        elif child.type == "herestring_redirect":
-            reads.append(_text(child))
-        elif child.type == "file_redirect":
-            writes += _target(child)
-        elif child.type != "variable_assignment":
-            words.append(value if value is not None else _text(child))
-    return Simple(program, tuple(words), writes, tuple(reads))
+    def redirects(self, node: Node, depth: int) -> tuple[tuple[str, ...], tuple[str, ...], str, list[Simple]]:
+        writes: tuple[str, ...] = ()
+        reads: tuple[str, ...] = ()
+        text, more = "", []
+        for child in node.children:
+            if child.type == "file_redirect":
+                into = any(part.type.startswith((">", "&>")) for part in child.children)
+                if into:
+                    writes += self.target(child)
+                else:
+                    reads += self.target(child)
+            elif child.type == "heredoc_redirect":
+                for part in child.named_children:
+                    if part.type == "heredoc_body":
+                        text = self.text(part)
+                    elif part.type == "file_redirect":
+                        writes += self.target(part)
+                    elif part.type not in ("heredoc_start", "heredoc_end"):
+                        more += list(self.simple(part, depth + 1))  # `cat <<EOF | sh`
+        return writes, reads, text, more
 
-
-def _redirects(node: Node, depth: int) -> tuple[tuple[str, ...], tuple[str, ...], str, list[Simple]]:
-    writes: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-    text, more = "", []
-    for child in node.children:
-        if child.type == "file_redirect":
-            into = any(part.type.startswith((">", "&>")) for part in child.children)
-            if into:
-                writes += _target(child)
-            else:
-                reads += _target(child)
-        elif child.type == "heredoc_redirect":
-            for part in child.named_children:
-                if part.type == "heredoc_body":
-                    text = _text(part)
-                elif part.type == "file_redirect":
-                    writes += _target(part)
-                elif part.type not in ("heredoc_start", "heredoc_end"):
-                    more += list(_simple(part, depth + 1))  # `cat <<EOF | sh`
-    return writes, reads, text, more
-
-
-def _target(node: Node) -> tuple[str, ...]:
-    named = node.child_by_field_name("destination")
-    value = _value(named) if named is not None else None
-    return (value,) if value and not value.isdigit() and value not in ("/dev/null", "-") else ()
+    def target(self, node: Node) -> tuple[str, ...]:
+        named = node.child_by_field_name("destination")
+        value = self.value(named) if named is not None else None
+        return (value,) if value and not value.isdigit() and value not in ("/dev/null", "-") else ()
 
 
 def _unwrapped(found: Iterator[Simple], depth: int = 0) -> Iterator[Simple]:

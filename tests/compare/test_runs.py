@@ -115,6 +115,19 @@ def test_what_two_other_agents_of_a_run_did_is_compared_agent_by_agent() -> None
     assert json.loads(made.first.b.text)["command"] == "wc -l tests/a"
 
 
+def test_what_an_agent_adds_by_itself_is_not_where_two_runs_part() -> None:
+    note = Thing("note", "The task tools have not been used recently.", type="reminder")
+    made = of([*BASE[:2], (note,), *BASE[2:]], [*BASE[:3], (bash("new", "git stash", "saved"),), *BASE[3:]])
+    assert made.first is not None
+    assert made.first.b is not None
+    assert "git stash" in made.first.b.text
+    assert [row.kind for row in made.rows if row.step.type == "reminder"] == ["only_a"]
+    alone = of([*BASE[:2], (note,), *BASE[2:]], BASE)
+    assert alone.first is not None
+    assert alone.first.a is not None
+    assert alone.first.a.type == "reminder"
+
+
 def test_a_comparison_can_be_turned_round() -> None:
     for case in CASES:
         a, b = case.recorded()

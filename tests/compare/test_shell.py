@@ -93,10 +93,20 @@ def test_any_text_can_be_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["(" * 4000, "$(" * 3000, "<<" * 2000, "if " * 2000, "{ " * 3000, "a|" * 1500, "\0" * 99]
+    "text", ["(" * 4000, "$(" * 3000, "<<" * 2000, "if " * 2000, "{ " * 3000, "a|" * 1500, "a <<E\n" * 9000]
 )
 def test_nonsense_is_words(text: str) -> None:
     assert not read(text).sound
+
+
+def test_letters_of_all_scripts_are_letters() -> None:
+    """The grammar's scanner crashes on them when they reach it."""
+    (command,) = read("printf '%s' \U0001f642é漢 \"$x 漢字\" \U0010ffff > ünï.txt").commands
+    assert command.words == ("%s", "\U0001f642é漢", "$x 漢字", "\U0010ffff")
+    assert command.writes == ("ünï.txt",)
+    assert read("echo é").canon != read("echo è").canon
+    for start in range(0, 0x110000, 0x301):
+        read("".join(chr(c) for c in range(start, start + 0x40) if not 0xD800 <= c < 0xE000))
 
 
 def test_a_long_heredoc_does_not_keep_a_line_from_being_read() -> None:

@@ -73,7 +73,12 @@ class Actions:
 
     def of(self, tool: str, text: str, *, spawned: bool = False) -> Action:
         """`text`: the input as it was said, JSON or not."""
-        arguments = _read(text)
+        try:
+            return self._of(tool, _read(text), spawned=spawned)
+        except RecursionError:  # JSON nested so deep that nobody means anything by it: it is its text
+            return self._other(tool, text, spawned=spawned)
+
+    def _of(self, tool: str, arguments: Json, *, spawned: bool) -> Action:
         claims = self._shells.claims(tool, arguments) or _claimed(arguments, tool)
         lines = tuple(claim if isinstance(claim, str) else claim.line for claim in claims)
         if lines and all(lines):

@@ -120,10 +120,13 @@ def fact_lines(found: Everything) -> Iterator[str]:
     if not told:
         yield "surroundings: the same"
         return
-    yield output.styled(f"surroundings: {len(told)} differ", bold=True)
+    yield output.styled(f"surroundings: {len(told)} not the same", bold=True)
     for one in told:
         a, b = (value if value is not None else "(none)" for value in (one.a, one.b))
-        yield _line(f"  {one.kind} {one.name}: {a} / {b}", _YELLOW)
+        short = len(a) + len(b) < output.width() - 30
+        yield _line(f"  {one.kind} {one.name}: {f'{a} / {b}' if short else ''}", _YELLOW)
+        if not short:
+            yield from changed_words(a, b, most=4)
 
 
 def _line(text: str, colour: str) -> str:

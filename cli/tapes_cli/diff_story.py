@@ -272,7 +272,9 @@ class _Columns:
         icon = "✗" if step.failed else icon or ICONS[step.type]
         mark = f" {step.hash.short(8)}" if columns >= 60 else ""
         brief = output.harmless(self._stories[side].brief(step))
-        return output.fit(f"{step.number:>4}{mark} {icon} {brief}", columns)
+        took = _took(step) if columns >= 75 else ""
+        text = output.fit(f"{step.number:>4}{mark} {icon} {brief}", columns - len(took) - 1 if took else columns)
+        return f"{output.pad(text, columns - len(took))}{took}" if took else text
 
     def _differing(self, row: Row) -> Iterator[str]:
         if row.kind != "changed" or row.a is None or row.b is None:
@@ -280,6 +282,13 @@ class _Columns:
         if row.what not in ("text", "input", "result", "command"):
             return
         yield from _words(row.a.text, row.b.text, _MOST_LINES)
+
+
+def _took(step: Step) -> str:
+    """What the model call took that a step is the first of: to its first byte, and the tokens it made."""
+    ttft, usage = step.facts.get("ttft_us"), step.facts.get("usage") or {}
+    told = [f"{ttft / 1000:.0f} ms"] if ttft is not None else []
+    return " · ".join([*told, f"{output.count(usage['output'])} tok"] if usage.get("output") else told)
 
 
 def _thread(names: tuple[str, str]) -> str:

@@ -58,7 +58,7 @@ class Run:
 
     def __init__(self, archive: Archive, session: Digest, wanted: Wanted | None = None) -> None:
         self.archive, self.session = archive, session
-        self.found: View = view(archive, session)
+        self.found: View = view(archive, session, first_words=True)
         self.all: list[Step] = list(self.found.steps)
         self.wanted = wanted or Wanted()
         self.opened: Mapping[str, Any] = self.found.records[0][1].body

@@ -64,6 +64,7 @@ def test_where_two_runs_part_is_told_with_steps_that_show_and_cat_take(tmp_path:
     (at,) = part(rows(b, "one", "other"), "divergence")
     assert (at["a"]["text"], at["b"]["text"]) == ("I'll fix it.", "I'll rewrite it.")
     assert at["again"] is not None
+    assert {"alike", "what", "thread"} <= set(at)
     for side in ("a", "b"):
         shown = b.tapes("show", at[side]["ref"])
         assert at[side]["hash"] in shown.stdout.decode()

@@ -69,7 +69,8 @@ def heads(found: Everything) -> Iterator[str]:
         model = max(row.models, key=lambda name: row.models[name], default="no model")
         name = row.name if row.name and row.name != typed else ""
         part = f"{len(run.steps)} of {len(run.all)} steps" if not run.whole else f"{len(run.steps)} steps"
-        said = [typed, name, run.session.short(), agent, model, row.outcome, part, output.wall(row.started_ns)]
+        thread = f"thread {run.wanted.thread}" if run.wanted.thread else ""
+        said = [typed, thread, name, run.session.short(), agent, model, row.outcome, part, output.wall(row.started_ns)]
         colour = COLOURS["only_a" if side == "A" else "only_b"]
         text = output.fit(output.harmless(" · ".join(word for word in said if word)), output.width() - 3)
         yield output.styled(side, fg=colour, bold=True) + "  " + text

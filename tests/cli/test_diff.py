@@ -104,6 +104,15 @@ def test_a_range_of_steps_and_its_ends(tmp_path: Path) -> None:
         assert done.stderr.startswith(b"tapes: ")
 
 
+def test_a_thread_is_compared_with_a_thread_and_its_steps_can_be_shown(tmp_path: Path) -> None:
+    b = bench(tmp_path)
+    found = rows(b, "one#main", "other#main")
+    assert [row["thread"] for row in part(found, "run")] == ["main", "main"]
+    (at,) = part(found, "divergence")
+    assert b.tapes("show", at["a"]["ref"]).returncode == 0
+    assert part(rows(b, "one", "other", "--thread", "main"), "divergence") == [at]
+
+
 def test_two_model_calls_are_compared_as_requests(tmp_path: Path) -> None:
     b = Bench(tmp_path)
     b.home.mkdir(mode=0o700)

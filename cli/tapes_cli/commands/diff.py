@@ -30,6 +30,7 @@ class Asked:
     """What a REF on this command line means."""
 
     text: str
+    """The session, as it was typed: with `:STEP` behind it other commands take it too."""
     run: Run
     exchange: Digest | None = None
     """Set where it means one model call."""
@@ -124,7 +125,7 @@ def asked(archive: Archive, text: str, thread: str = "") -> Asked:
     exchange = None
     if match["step"] or (found.record is not None and not ranged and not name):
         exchange = _exchange(run, int(match["step"]) if match["step"] else None, found.record, text)
-    return Asked(f"{ref}" + (f"#{name}" if name else ""), run, exchange)
+    return Asked(ref, run, exchange)
 
 
 def _exchange(run: Run, number: int | None, record: Digest | None, text: str) -> Digest:

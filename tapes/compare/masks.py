@@ -52,7 +52,9 @@ _CLOCK = pattern(
     r"(?<![\w:.-])(?:\d{4}-\d\d-\d\d(?![\w-])|\d{1,2}/\d{1,2}/\d{4}\b"
     r"|\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[AP]M)?(?![\w:]))"
 )
-_SPAN = pattern(r"\b\d+(?:\.\d+)? ?(?:ns|µs|us|ms|s|secs?|seconds?|mins?|minutes?)\b|\b\d+m\d+(?:\.\d+)?s\b")
+_SPAN = pattern(
+    r"\b\d+(?:\.\d+)? ?(?:(?:ns|µs|us|ms|s|secs?|seconds?|mins?|minutes?)\b|(?:hours?|days?|weeks?) ago\b)|\b\d+m\d+(?:\.\d+)?s\b"
+)
 _PARTS = pattern(r"([-_]+)")
 _EXTENSION = pattern(r"\.[A-Za-z]\w{0,4}\Z")
 _RANDOM = pattern(

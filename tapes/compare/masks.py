@@ -53,7 +53,8 @@ _CLOCK = pattern(
     r"|\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[AP]M)?(?![\w:]))"
 )
 _SPAN = pattern(
-    r"\b\d+(?:\.\d+)? ?(?:(?:ns|µs|us|ms|s|secs?|seconds?|mins?|minutes?)\b|(?:hours?|days?|weeks?) ago\b)|\b\d+m\d+(?:\.\d+)?s\b"
+    r"\b\d+(?:\.\d+)? ?(?:(?:ns|µs|us|ms|s|secs?|seconds?|mins?|minutes?)\b|(?:hours?|days?|weeks?) ago\b)"
+    r"|\b\d+m\d+(?:\.\d+)?s\b"
 )
 _PARTS = pattern(r"([-_]+)")
 _EXTENSION = pattern(r"\.[A-Za-z]\w{0,4}\Z")

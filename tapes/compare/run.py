@@ -94,7 +94,9 @@ class Run:
         threads: Mapping[str, Thread] = self.found.threads
         agent, home = str(self.opened["agent"]), self.variables.get("HOME", "")
         typed = frozenset(d for d, c in self.commands.items() if c.participant.kind == "human" and c.call is None)
-        return Side(self.steps, threads, agent, self.cwd, home, self.root, typed)
+        level = (self.opened.get("witness") or {}).get("level", "none")
+        seen = bool(self.commands) or level != "none"
+        return Side(self.steps, threads, agent, self.cwd, home, self.root, seen, typed)
 
     @property
     def cwd(self) -> str:

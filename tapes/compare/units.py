@@ -41,6 +41,8 @@ class Side:
     home: str = ""
     root: str = MAIN
     """The thread that it begins with."""
+    witnessed: bool = False
+    """Somebody watched what ran, be it nothing."""
     typed: frozenset[Digest] = frozenset()
     """Commands that a person typed: those are what such a run is about, and no call asked for them."""
 
@@ -152,7 +154,7 @@ def units(side: Side, masks: Masks) -> Told:
     """A side's steps as units."""
     actions = Actions(masks, side.agent)
     tried = _tried(side.steps)
-    told = Told({}, [], [], any(step.type == "command" for step in side.steps))
+    told = Told({}, [], [], side.witnessed or any(step.type == "command" for step in side.steps))
     calls: dict[str, Unit] = {}
     starts: dict[Digest, Unit] = {}
     for step in as_told(side.steps):

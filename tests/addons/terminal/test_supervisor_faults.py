@@ -72,6 +72,7 @@ def test_a_killed_pump_is_stood_in_for(tmp_path: Path) -> None:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
                 if os.fsencode(run.fifo) in file.read():
                     os.kill(pid, signal.SIGKILL)
+        gone.touch()
         assert len(process.stdout.read()) == 200_002
         assert process.wait() == 6
         [command] = run.commands()

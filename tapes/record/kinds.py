@@ -8,12 +8,12 @@ survive reading and writing. A record is a value; it does not know where it is s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 from tapes.errors import Damaged
 from tapes.record import canon
 from tapes.record.digest import Digest
+from tapes.values import dataclass, field
 
 FORMAT = 1
 

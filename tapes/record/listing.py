@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import cbor2
@@ -17,6 +16,7 @@ import cbor2
 from tapes.errors import Damaged, UsageError
 from tapes.record import canon
 from tapes.record.digest import Digest
+from tapes.values import dataclass, field
 
 KINDS = ("file", "link", "dir", "other", "gone")
 WHYS = ("ignored", "large", "secret", "changing", "unreadable", "budget", "special")

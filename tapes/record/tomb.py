@@ -13,13 +13,13 @@ nonce is random, so its hash confirms no guess of what it said.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Self
 
 from tapes.errors import Damaged
 from tapes.record import canon
 from tapes.record.digest import Digest, blob_digest, record_digest
 from tapes.record.kinds import FORMAT, TYPES, Record, read_record
+from tapes.values import dataclass
 
 WITHHELD = "withheld"
 """The type of the `Record` that readers get for a tombstone. Never written, and no record can have it."""

@@ -10,9 +10,9 @@ All carry bytes as they were, *not yet redacted*: they live in memory only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from tapes.values import dataclass
 from tapes.wire.exchange import Moment
 
 Stream = Literal["o", "e", "m"]

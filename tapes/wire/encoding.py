@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import brotli  # type: ignore[import-untyped]
 import zstandard
+
+from tapes.values import dataclass
 
 MAX_OUTPUT = 512 * 1024 * 1024
 """Bytes that one layer of one body may decode to."""

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
+
+from tapes.values import dataclass
 
 MODEL_HOSTS: tuple[str, ...] = (
     "api.anthropic.com",

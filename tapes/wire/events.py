@@ -10,9 +10,8 @@ returns all events of its slice at once, so a caller with a whole body at hand f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tapes.pattern import pattern
+from tapes.values import dataclass
 
 MAX_EVENT = 64 * 1024 * 1024
 SLICE = 64 * 1024

@@ -10,8 +10,9 @@ stored, logged or printed before intake has redacted them.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from tapes.values import dataclass, field
 
 if TYPE_CHECKING:
     from tapes.wire.command import CommandHappening

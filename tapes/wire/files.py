@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
 from tapes.pattern import pattern
+from tapes.values import dataclass
 from tapes.wire.turns import Json
 
 type Action = Literal["read", "edit", "write", "delete", "todo", "spawn"]

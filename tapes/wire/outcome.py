@@ -9,8 +9,8 @@ protocols.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
+from tapes.values import dataclass
 from tapes.wire.arrays import ArrayDecoder
 
 _LAST_EVENTS = 16

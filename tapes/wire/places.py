@@ -7,9 +7,9 @@ Only the outline is looked at: the body is an object, one of its fields is the l
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from tapes.pattern import pattern
+from tapes.values import dataclass
 
 HISTORIES = frozenset({"messages", "input", "contents"})
 _BLANK = pattern(r"[ \t\r\n]*")

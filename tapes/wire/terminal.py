@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tapes.values import dataclass
 from tapes.wire.exchange import Moment
 
 

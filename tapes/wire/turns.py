@@ -10,8 +10,8 @@ exact bytes are in the record.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from tapes.values import dataclass, field
 from tapes.wire.json_value import Json as Json
 
 MODEL_ROLES = frozenset({"assistant", "model"})

@@ -5,8 +5,7 @@ They are written into the session by that process itself; only what it can not s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tapes.values import dataclass
 from tapes.wire.exchange import Moment
 
 

@@ -8,8 +8,9 @@ variables, and where those do not do by words of its own command line.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from tapes.values import dataclass, field
 
 Route = Literal["proxy", "base-url"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from tapes.pattern import pattern
+from tapes.values import dataclass, field
 from tapes.wire.agents.base import Launch, Settings, proxy_environment
 
 

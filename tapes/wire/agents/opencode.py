@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tapes.pattern import pattern
+from tapes.values import dataclass
 from tapes.wire.agents.base import Identity, Launch, Settings, proxy_environment
 from tapes.wire.agents.bases import Bases, parents
 from tapes.wire.agents.jsonc import merged, table

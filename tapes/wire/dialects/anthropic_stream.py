@@ -8,8 +8,7 @@ one that is no JSON.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from tapes.values import dataclass, field
 from tapes.wire.dialects.anthropic_blocks import read_block, read_call, read_usage
 from tapes.wire.dialects.json_body import joined, mend, mend_value, rest
 from tapes.wire.dialects.json_stream import JsonStream

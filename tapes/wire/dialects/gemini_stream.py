@@ -8,8 +8,7 @@ Code Assist wraps each chunk as `{"response": …}`: the wrapper's fields stand 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tapes.values import dataclass
 from tapes.wire.arrays import ArrayDecoder
 from tapes.wire.dialects.gemini_parts import as_list, read_error, read_part, read_parts, read_usage
 from tapes.wire.dialects.json_body import count, joined, rest

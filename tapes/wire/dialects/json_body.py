@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from tapes.values import dataclass
 from tapes.wire.turns import Json
 
 MAX_BYTES = 256 * 1024 * 1024

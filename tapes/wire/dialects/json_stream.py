@@ -6,9 +6,9 @@ pieces stays unmended until it has been joined: a surrogate pair may be split ov
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from tapes.values import dataclass, field
 from tapes.wire.dialects.json_body import NO_UNICODE, load, mend_value
 from tapes.wire.events import SLICE, Event
 from tapes.wire.turns import Json, ResponseReading

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from tapes.values import dataclass, field
 from tapes.wire.turns import MODEL_ROLES, Block, Message, ToolCall, ToolResult
 
 NAMES = ("name", "tool_name")

@@ -7,8 +7,7 @@ or name with every piece, make up a new id for every piece, or send the whole ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from tapes.values import dataclass, field
 from tapes.wire.dialects.json_body import joined, rest
 from tapes.wire.dialects.json_stream import Fields
 from tapes.wire.dialects.openai_chat_blocks import input_field

@@ -7,8 +7,9 @@ differ are kept beside it (`changed_fields`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from tapes.values import dataclass, field
 from tapes.wire.dialects.json_body import joined, mend_value, rest
 from tapes.wire.dialects.json_stream import Fields, JsonStream, said
 from tapes.wire.dialects.openai_chat_blocks import (

@@ -9,9 +9,10 @@ Over a WebSocket the same objects come as lines. Events of an unknown kind are k
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from tapes.pattern import pattern
+from tapes.values import dataclass, field
 from tapes.wire.dialects.json_body import joined, rest
 from tapes.wire.dialects.json_stream import Decoder, JsonStream
 from tapes.wire.dialects.openai_chat_blocks import read_error

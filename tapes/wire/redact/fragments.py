@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
+from tapes.values import dataclass, field
 from tapes.wire.redact.horizon import pending
 from tapes.wire.redact.redactor import Redactor
 from tapes.wire.redact.shapes import LOOKBACK

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from tapes.values import dataclass
 
 _LONGEST_STRING = 4096
 _ESCAPE = re.compile(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from tapes.values import dataclass
 from tapes.wire.markers import marker, rule_label
 from tapes.wire.redact import credentials
 from tapes.wire.redact.common import common_blocks

@@ -9,8 +9,9 @@ format is one line: name, the possible first three bytes, the expression.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
+
+from tapes.values import dataclass
 
 END = rb"(?![A-Za-z0-9_-])"
 

@@ -7,8 +7,9 @@ remembered; only weaving (weave.py) joins those that overlap.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from tapes.values import dataclass
 
 LOOKBACK = 512
 """No rule looks further back than this from where its hit starts (private-key blocks count from their BEGIN)."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import quote
 
+from tapes.values import dataclass
 from tapes.wire.redact.shapes import LONGEST, Hit
 
 SHORTEST = 8

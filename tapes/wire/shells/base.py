@@ -7,9 +7,9 @@ An agent's tool call *claims* command lines; the agent wraps each in a line of i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from tapes.values import dataclass
 from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.json_value import Json
 

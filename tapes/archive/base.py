@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
+from tapes.values import dataclass, field
 
 type Kind = Literal["blob", "node"]
 type Object = tuple[Kind, bytes]

@@ -12,8 +12,9 @@ chunk is bounded, which is what a body of one repeated byte meets.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from zlib import crc32
+
+from tapes.values import dataclass
 
 _CLASS = bytes(b for b in range(256) if (b * 113 + 128) % 256 < 64)
 _CANDIDATE = re.compile(b"[" + re.escape(_CLASS) + b"]{3}", re.DOTALL)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 from tapes.archive.fresh import FRESH, Fresh
@@ -18,6 +17,7 @@ from tapes.archive.swap import swap
 from tapes.archive.verify import Progress, Report, verify
 from tapes.errors import ArchiveError, ArchiveInUse, Damaged, NotFound
 from tapes.record.digest import Digest
+from tapes.values import dataclass
 
 TRIES = 3
 """Somebody may record, and end, while we copy: then the copy lacks that."""

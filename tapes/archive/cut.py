@@ -21,12 +21,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tapes.archive import chunk, node, tree
 from tapes.archive.base import Object
 from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import BodyRef
+from tapes.values import dataclass
 
 TOKEN_MIN = 256
 """String tokens this long become a blob of their own."""

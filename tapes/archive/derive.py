@@ -11,7 +11,6 @@ their way to it, and every reader that comes to the ghost says which record is d
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from tapes.archive import audit, pack, tables
 from tapes.archive.lmdb_archive import LmdbArchive
@@ -21,6 +20,7 @@ from tapes.errors import Damaged
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record, body_hashes
 from tapes.record.tomb import read_logged
+from tapes.values import dataclass, field
 
 ROWS = 4096
 """Rows of a transaction, about: it is written to the disk as a whole."""

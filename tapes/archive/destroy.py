@@ -15,7 +15,6 @@ snapshots, backups) is out of reach.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tapes.archive.audit import rows
@@ -27,6 +26,7 @@ from tapes.archive.rewrite import rewrite
 from tapes.archive.swap import KEPT, swap
 from tapes.archive.verify import Progress, Report, verify
 from tapes.errors import ArchiveInUse, Damaged
+from tapes.values import dataclass
 
 TRIES = 3
 """Somebody may record, and end, while we write: then the new file lacks that."""

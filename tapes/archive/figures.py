@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from tapes.archive import claim, tables
@@ -11,6 +10,7 @@ from tapes.archive.place import DATA_FILE
 from tapes.archive.swap import KEPT
 from tapes.errors import Damaged
 from tapes.record.digest import Digest
+from tapes.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ heads it read are the heads it extends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from tapes.archive import node
@@ -17,6 +16,7 @@ from tapes.errors import NotFound, UsageError
 from tapes.record.chain import Head, link
 from tapes.record.digest import Digest, record_digest
 from tapes.record.kinds import body_hashes, body_refs, record_bytes
+from tapes.values import dataclass, field
 
 
 class Known(Protocol):

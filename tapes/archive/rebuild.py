@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tapes.archive import tables
@@ -31,6 +30,7 @@ from tapes.archive.verify import Finding, Progress, verify
 from tapes.errors import ArchiveInUse, Damaged, FormatError, NotFound
 from tapes.record.digest import Digest
 from tapes.record.tomb import logged_digest
+from tapes.values import dataclass, field
 
 CHUNK_BYTES = 4 * 1024 * 1024
 NAME_MAX = 4 * 64

@@ -14,7 +14,6 @@ depends on the log alone. Carrying it out again, or for the first time after a c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from tapes.archive.base import Archive, Draft
@@ -23,6 +22,7 @@ from tapes.errors import Damaged, NotFound
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record, body_refs
 from tapes.record.tomb import WITHHELD, Tombstone, tombs_digest
+from tapes.values import dataclass, field
 
 type Run = tuple[int, int]
 """First and last seq."""

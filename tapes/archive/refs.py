@@ -9,13 +9,13 @@ prefix that fits several is refused, with the candidates.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tapes.archive.base import FIND_LIMIT, Archive
 from tapes.errors import Ambiguous, NotFound, UsageError
 from tapes.pattern import pattern
 from tapes.record.digest import Digest
+from tapes.values import dataclass
 
 if TYPE_CHECKING:
     from tapes.archive.stored_files import StoredFile

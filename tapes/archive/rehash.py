@@ -9,13 +9,13 @@ leaf, and the next body is hashed from where it differs. Nothing is taken on tru
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 
 from blake3 import blake3
 
 from tapes.archive.base import Archive, Link
 from tapes.errors import Damaged
 from tapes.record.kinds import BodyRef
+from tapes.values import dataclass, field
 
 REMEMBERED = 4
 """Bodies whose states are kept: threads of one session take turns."""

@@ -6,14 +6,13 @@ read, and one that several sessions share is searched once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound
 from tapes.record import listing
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.record.listing import Entry
+from tapes.values import dataclass
 
 LEAST = 6
 """Hex digits that are sought; fewer would find something by chance in any large tree."""

@@ -7,11 +7,12 @@ records. What needs a reading of bodies (models, the agent's version) is added b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from tapes.errors import Damaged
 from tapes.record import canon
+from tapes.values import dataclass, field
 
 VERSION = 1
 HOSTS_MOST = 200

@@ -9,12 +9,12 @@ node, the root, is left. Equal stretches of two bodies therefore end in equal no
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
 from zlib import crc32
 
 from tapes.archive.base import Object
 from tapes.archive.node import DIGEST, link_entry, written
 from tapes.record.digest import Digest, node_digest
+from tapes.values import dataclass, field
 
 MIN_ENTRIES = 4
 MAX_ENTRIES = 256

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,6 +32,7 @@ from tapes.record.chain import check_link
 from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import BodyRef, Record, body_refs
 from tapes.record.tomb import WITHHELD, Tombstone, tombs_digest
+from tapes.values import dataclass, field
 
 if TYPE_CHECKING:
     from tapes.archive.lmdb_archive import LmdbArchive

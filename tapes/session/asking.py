@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 from tapes.errors import Damaged, NotFound, Withheld
@@ -14,6 +14,7 @@ from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.session.calls import Calls
 from tapes.session.rows import header_map
+from tapes.values import dataclass
 from tapes.wire import agents
 from tapes.wire.shells.base import Claim, Shells, Told
 

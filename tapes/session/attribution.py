@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Self
 
@@ -21,6 +20,7 @@ from tapes.session.claims import Claim, claims, is_all, is_there
 from tapes.session.doings import Doing, Doings
 from tapes.session.snapshots import Snapshot
 from tapes.session.worktree import Held, Version, Worktree, content, worktrees
+from tapes.values import dataclass, field
 
 TRUE, FALSE, UNCLAIMED = "claimed and true", "claimed, not on disk", "changed, not claimed"
 VERDICTS = (TRUE, FALSE, UNCLAIMED)

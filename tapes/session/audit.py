@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tapes.archive.base import Archive
 from tapes.record.digest import Digest
@@ -16,6 +16,7 @@ from tapes.session.exchanges import gather
 from tapes.session.joining import joined
 from tapes.session.placing import headers_tell, placed
 from tapes.session.verdicts import VERDICTS, Judge
+from tapes.values import dataclass
 from tapes.wire import shells
 from tapes.wire.shells.base import Shells
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tapes.archive.base import Archive
 from tapes.errors import NotFound, UsageError
 from tapes.session.linediff import is_binary, lines_of, matches
 from tapes.session.worktree import Held, Version, Worktree, content, why_not
+from tapes.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

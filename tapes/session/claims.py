@@ -9,7 +9,6 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tapes.errors import Damaged, NotFound
@@ -18,6 +17,7 @@ from tapes.record.kinds import Record
 from tapes.session.doings import EDITING, Doing, Doings
 from tapes.session.view import Step
 from tapes.session.worktree import Worktree
+from tapes.values import dataclass
 from tapes.wire.files import Action, Deed, blocks, deeds, told_to_fail
 
 _DIRECTORY = ("workdir", "working_directory", "cwd", "dir_path", "directory")

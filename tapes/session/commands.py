@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound, Withheld
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
+from tapes.values import dataclass, field
 
 if TYPE_CHECKING:
     from tapes.session.asking import Asked, Decision

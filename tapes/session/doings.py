@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
 from typing import Self
@@ -23,6 +22,7 @@ from tapes.session.commands import Command
 from tapes.session.snapshots import Snapshot, clock
 from tapes.session.threads import MAIN
 from tapes.session.view import Step, View, view
+from tapes.values import dataclass
 from tapes.wire.files import looks_only
 
 EDITING = frozenset({"edit", "write", "delete"})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tapes.archive.base import Archive
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.session.rows import header_map
+from tapes.values import dataclass, field
 from tapes.wire import agents
 from tapes.wire.agents.base import Agent, Identity
 

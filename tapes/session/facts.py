@@ -13,7 +13,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +23,7 @@ from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.session import prices
 from tapes.session.usage import KINDS, Call, Tokens, calls_of
+from tapes.values import dataclass
 
 VERSION = 1
 """Rises with every change of what is read from the same records."""

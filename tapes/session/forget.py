@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from tapes.archive.base import Archive
@@ -31,6 +30,7 @@ from tapes.session.exchanges import Exchange, gather
 from tapes.session.probes import ELSEWHERE, SHORTEST, Probes, Scanner, media_in, probes_of, tokens_of
 from tapes.session.ran import gone_with, words_of
 from tapes.session.view import Step, steps
+from tapes.values import dataclass, field
 from tapes.wire.turns import Text, Thinking, ToolCall
 
 type Records = list[tuple[Digest, Record]]

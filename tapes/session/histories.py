@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 
 from tapes.archive.base import Archive, Link
 from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import BodyRef
+from tapes.values import dataclass
 from tapes.wire.dialects.base import Dialect
 from tapes.wire.places import Places, places
 from tapes.wire.turns import (

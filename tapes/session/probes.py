@@ -14,12 +14,12 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from tapes.archive.base import Archive, Link
 from tapes.record.kinds import BodyRef
 from tapes.session.view import Step
+from tapes.values import dataclass, field
 from tapes.wire.redact.values import Exact, exact_values
 
 SHORTEST = 16

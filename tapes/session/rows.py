@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tapes.archive.base import Archive
@@ -12,6 +11,7 @@ from tapes.errors import Damaged, NotFound, Withheld
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef
 from tapes.record.tomb import WITHHELD
+from tapes.values import dataclass
 
 MODELS_READ = 3
 """Requests read again for their model when a summary has to be made anew."""

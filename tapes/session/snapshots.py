@@ -8,12 +8,12 @@ about all that follows, up to the next full snapshot that is whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.record.tomb import WITHHELD
+from tapes.values import dataclass, field
 
 type Records = Sequence[tuple[Digest, Record]]
 type Clock = Callable[[Record], int]

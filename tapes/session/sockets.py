@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from tapes.archive.base import Archive
 from tapes.errors import UsageError
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
+from tapes.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -23,6 +22,7 @@ from tapes.record.digest import Digest
 from tapes.session.facts import Facts, FactsFile, Priced, ToolUse
 from tapes.session.rows import summary_of
 from tapes.session.usage import Tokens
+from tapes.values import dataclass, field
 
 GROUPS = ("day", "agent", "model", "tool", "project", "session")
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from tapes.record.digest import Digest
+from tapes.values import dataclass, field
 from tapes.wire.agents.base import Identity
 from tapes.wire.purposes import SIDE, Purpose
 

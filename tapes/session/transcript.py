@@ -12,7 +12,7 @@ that was never sent is said to be built.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import takewhile
 from typing import Literal
 
@@ -23,6 +23,7 @@ from tapes.session.exchanges import FAILED, Exchange
 from tapes.session.histories import mark
 from tapes.session.threads import MAIN, Thread, common
 from tapes.session.view import Step, View, as_told
+from tapes.values import dataclass
 from tapes.wire.dialects.json_body import compact, load
 from tapes.wire.dialects.writing import as_history, calls_in, holder_of, items_of, results_in, with_more
 from tapes.wire.turns import MODEL_ROLES, Block, Json, Message, RequestReading, ToolCall, ToolDecl

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound
 from tapes.session.linediff import Hunk, counts, hunks, is_binary
 from tapes.session.worktree import Held, Tree, Worktree, content, why_not
+from tapes.values import dataclass
 
 LARGEST = 16 << 20
 """Bytes of a file that is compared line by line."""

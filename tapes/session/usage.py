@@ -23,7 +23,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound, Withheld
@@ -32,6 +32,7 @@ from tapes.record.kinds import Record
 from tapes.session.calls import Calls
 from tapes.session.exchanges import FAILED, Exchange, gather
 from tapes.session.placing import placed
+from tapes.values import dataclass
 from tapes.wire.turns import Json, Message, ResponseReading, Text, Thinking, ToolCall, Usage
 
 CACHES_BESIDE = frozenset({"anthropic"})

@@ -10,7 +10,7 @@ rest of the session is still there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from tapes.session.notes import words_of
 from tapes.session.placing import FINAL, passed_on, placed
 from tapes.session.threads import Place, Thread, Threads
 from tapes.session.usage import Tokens, counts, first_word, tokens_of
+from tapes.values import dataclass, field
 from tapes.wire.files import Deed, blocks, deeds
 from tapes.wire.purposes import is_continuation
 from tapes.wire.turns import MODEL_ROLES, Media, Message, ResponseReading, Text, Thinking, Unknown

@@ -8,7 +8,7 @@ when they are asked for, out of the part that brought them, and checked against 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.record.listing import Entry
 from tapes.session.snapshots import Records, Snapshot, snapshots
+from tapes.values import dataclass, field
 
 if TYPE_CHECKING:
     from tapes.session.doings import Doings

@@ -8,9 +8,10 @@ is missing is blank.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
+
+from tapes.values import dataclass, field
 
 BOLD, FAINT, ITALIC, UNDERLINE, BLINK, INVERSE, HIDDEN, STRIKE = (1 << bit for bit in range(8))
 RGB = 1 << 24

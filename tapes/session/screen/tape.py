@@ -8,7 +8,6 @@ hold; so whoever wants the screen as it was late in a long recording need read l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from tapes.archive.base import Archive
@@ -16,6 +15,7 @@ from tapes.errors import Damaged, NotFound
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
 from tapes.record.tomb import WITHHELD
+from tapes.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ The player only waits and shows; an export only writes down.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from tapes.archive.base import Archive
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.session.screen.tape import Event, Tape
 from tapes.session.view import steps
+from tapes.values import dataclass
 
 type Timed[T] = tuple[int, T]
 """Nanoseconds, and what they belong to."""

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import click
+
+from tapes.values import dataclass
 
 SILENT_S = 120
 """A child that says nothing for so long is taken to hang."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from textwrap import wrap
 from typing import Any
 
@@ -18,6 +17,7 @@ from tapes.errors import Damaged, NotFound, Withheld
 from tapes.session.audit import coverage
 from tapes.session.commands import Command, Ran, output_text, pieces, signal_name
 from tapes.session.rows import Row
+from tapes.values import dataclass, field
 from tapes_cli import output
 
 NARROW = 110

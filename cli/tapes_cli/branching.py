@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from tapes.errors import UsageError
 from tapes.native.carried import carried
 from tapes.native.place import AGENTS, write
 from tapes.session.worktree import worktrees
+from tapes.values import dataclass, field
 from tapes.wire import agents
 from tapes.wire.agents.words import program_at
 from tapes_addons.harmless import harmless

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from tapes.archive.base import Archive
@@ -12,6 +11,7 @@ from tapes.session.doings import Doings
 from tapes.session.snapshots import has_snapshots
 from tapes.session.treediff import FileDiff, texts
 from tapes.session.view import Step, View
+from tapes.values import dataclass, field
 from tapes_cli import output
 from tapes_cli.worktrees import SIGNS, hash_of, name, shown, verdict
 

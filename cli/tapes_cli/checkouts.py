@@ -12,8 +12,10 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+
+from tapes.values import dataclass
 
 FOLDER = "checkouts"
 

@@ -24,11 +24,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from tapes.errors import UsageError
 from tapes.record.kinds import CLASSES
+from tapes.values import dataclass
 from tapes.wire.endpoints import Row, path_pattern, split_host
 
 FILE = "config.toml"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tapes.compare.runs import Comparison, compare
 from tapes.errors import TapesError
 from tapes.session.rows import summary_of
 from tapes.session.view import Step
+from tapes.values import dataclass
 
 
 @dataclass

@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import click
 from tapes.errors import UsageError
 from tapes.native.carried import Carried, carried
 from tapes.native.place import TESTED, Resumable, checked, used_here, write
+from tapes.values import dataclass
 from tapes_addons.harmless import harmless
 from tapes_cli.branching import since
 from tapes_cli.home import open_archive

@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +18,7 @@ from tapes.archive.place import sync_directory
 from tapes.archive.redaction import Withholding
 from tapes.errors import ArchiveError, UsageError
 from tapes.record.digest import Digest
+from tapes.values import dataclass, field
 
 FILE = "retention.json"
 

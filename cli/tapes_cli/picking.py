@@ -6,13 +6,13 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tapes.archive.summary import Summary
 from tapes.errors import UsageError
 from tapes.session.commands import Command
+from tapes.values import dataclass, field
 from tapes_cli.moments import moment, nanoseconds, span
 
 type Question = Callable[[Command], bool]

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 from tapes.archive.base import Archive
 from tapes.archive.refs import resolve
@@ -24,6 +24,7 @@ from tapes.playback.loading import Loaded, load
 from tapes.playback.matching import Tape
 from tapes.playback.places import Places
 from tapes.record.digest import Digest
+from tapes.values import dataclass, field
 from tapes.wire.redact import Redactor, secret_variables
 from tapes_cli.home import open_archive
 

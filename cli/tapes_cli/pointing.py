@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tapes.archive.base import Archive
 from tapes.archive.refs import Ref, resolve
@@ -13,6 +12,7 @@ from tapes.record.digest import Digest
 from tapes.session.commands import Command
 from tapes.session.transcript import Moment, moment
 from tapes.session.view import Step, View, view
+from tapes.values import dataclass
 
 _OF_THE_PROCESS = frozenset(
     [

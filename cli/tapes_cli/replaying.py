@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypedDict
 from urllib.parse import urlsplit
 
 import click
 
 from tapes.errors import UsageError
+from tapes.values import dataclass, field
 from tapes_addons.harmless import harmless
 from tapes_addons.plan import Plan
 from tapes_addons.routes import HostMap

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 from tapes.record.digest import Digest
 from tapes.session import prices
 from tapes.session.sums import Best, Spread, Stats, Sum
+from tapes.values import dataclass
 from tapes_cli import output
 
 EIGHTHS = " ▏▎▍▌▋▊▉"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from blake3 import blake3
 
 from tapes.session.worktree import Held, Tree
+from tapes.values import dataclass, field
 
 MOST_PATHS = 50_000
 MOST_BYTES = 256 * 1024 * 1024

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
 
 import click
 
+from tapes.values import dataclass
 from tapes.wire import shells
 from tapes.wire.agents.base import Launch, Settings
 from tapes.wire.shells.base import Witness

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Literal
+
+from tapes.values import dataclass, field
 
 type Known = Literal["known", "partial", "unknown"]
 

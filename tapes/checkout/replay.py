@@ -11,10 +11,10 @@ import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from tapes.checkout.files import File, Files, Known
 from tapes.session.view import Step
+from tapes.values import dataclass
 from tapes.wire.files import deeds
 from tapes.wire.turns import Json
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from blake3 import blake3
@@ -32,6 +31,7 @@ from tapes.session.threads import MAIN
 from tapes.session.transcript import Conversation, Moment, NextRequest, history, next_request
 from tapes.session.view import Step, View
 from tapes.session.worktree import worktrees
+from tapes.values import dataclass, field
 
 UNREAD = (Damaged, NotFound)
 SHOWN = 3

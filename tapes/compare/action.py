@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal
@@ -17,6 +16,7 @@ from typing import Literal
 from tapes.compare import shell
 from tapes.compare.masks import Masks
 from tapes.pattern import pattern
+from tapes.values import dataclass
 from tapes.wire import shells
 from tapes.wire.files import Deed, deeds
 from tapes.wire.turns import Json

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from tapes.compare.masks import Masks
@@ -13,6 +12,7 @@ from tapes.compare.run import Run
 from tapes.session.snapshots import has_snapshots
 from tapes.session.treediff import FileDiff, Texts, texts
 from tapes.session.worktree import Held, Tree, Worktree, worktrees
+from tapes.values import dataclass
 
 _FACTS = ("agent", "route", "tapes", "host", "os", "kernel", "machine", "shell")
 _UNCOUNTED = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tapes.compare.masks import Masks
 from tapes.compare.requests import Difference, Parting, Segment, differences, part, segments
@@ -16,6 +16,7 @@ from tapes.session.exchanges import Exchange
 from tapes.session.transcript import Conversation, Moment, history
 from tapes.session.usage import Tokens, counts
 from tapes.session.view import Step
+from tapes.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

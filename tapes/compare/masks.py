@@ -11,10 +11,10 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 
 from tapes.pattern import pattern
+from tapes.values import dataclass
 
 WHOLE = 1 << 20
 """Characters of a text that is masked whole; of a longer one only its places are."""

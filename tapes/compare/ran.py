@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from tapes.compare.masks import Masks
@@ -14,6 +13,7 @@ from tapes.errors import Damaged, NotFound
 from tapes.session.commands import pieces
 from tapes.session.linediff import Same, matches
 from tapes.session.view import Step
+from tapes.values import dataclass
 
 type What = Literal["same", "only_a", "only_b", "moved", "exit", "output", "line"]
 

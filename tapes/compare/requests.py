@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from tapes.compare.masks import Masks
 from tapes.session.transcript import Conversation
+from tapes.values import dataclass
 from tapes.wire.dialects.json_body import load
 from tapes.wire.turns import Block, Json, Text, ToolDecl
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from tapes.compare.align import Pair, align, same
 from tapes.compare.masks import Masks
 from tapes.compare.units import Unit
 from tapes.session.view import Step
+from tapes.values import dataclass
 
 type Kind = Literal["same", "changed", "only_a", "only_b", "moved"]
 

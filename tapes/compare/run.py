@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -17,6 +16,7 @@ from tapes.session.threads import MAIN, Thread
 from tapes.session.transcript import thread_named
 from tapes.session.usage import Call, Tokens, call_of, retried
 from tapes.session.view import Step, View, view
+from tapes.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ belong together do, too; of what is left over, those that were asked for the sam
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from tapes.compare.action import shared
@@ -16,6 +15,7 @@ from tapes.compare.masks import Masks, Place, masks_of
 from tapes.compare.rows import Aligned, Row, aligned, moves, rows
 from tapes.compare.units import Conversation, Side, Told, Unit, is_side, units
 from tapes.session.view import Step
+from tapes.values import dataclass
 from tapes.wire.purposes import SIDE
 
 SOLID = ("tool.use", "command", "prompt", "answer", "tool.result")

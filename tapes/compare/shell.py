@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from tapes.pattern import pattern
+from tapes.values import dataclass
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser

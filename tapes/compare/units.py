@@ -11,7 +11,6 @@ their texts are equal as they are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from itertools import groupby
@@ -21,6 +20,7 @@ from tapes.compare.masks import Masks
 from tapes.record.digest import Digest
 from tapes.session.threads import MAIN, Thread
 from tapes.session.view import Step, as_told
+from tapes.values import dataclass, field
 from tapes.wire.purposes import SIDE
 
 ASIDE = ("note", "gap")

@@ -7,11 +7,11 @@ What failed, was kept from running or ran within another command is a comment; w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from tapes.export.quoting import commented, shell_word
 from tapes.session.commands import Command, signal_name
 from tapes.session.moments import iso
+from tapes.values import dataclass
 
 GUARD = (
     "# It is for reading: nothing here was run by tapes, and what it did once it would do again, to today's files.",

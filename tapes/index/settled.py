@@ -8,7 +8,6 @@ archive that is indexed for the first time has mostly sessions that are over, an
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import cast
 
 from tapes.archive.base import Archive
@@ -18,6 +17,7 @@ from tapes.index.words import plain
 from tapes.record.digest import Digest
 from tapes.session.commands import Command
 from tapes.session.view import Step, View, view
+from tapes.values import dataclass
 
 MOST_BEHIND = 16
 """Records that may stand behind a session's last one and it is over all the same: notes, redactions, late joins."""

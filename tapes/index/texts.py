@@ -12,7 +12,6 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, cast
 
 from tapes.archive.base import Archive, Link
@@ -25,6 +24,7 @@ from tapes.session.calls import Calls
 from tapes.session.commands import Ran, outputs, signal_name
 from tapes.session.exchanges import FAILED, Exchange, gather
 from tapes.session.view import failure, said_in
+from tapes.values import dataclass
 from tapes.wire import dialects
 from tapes.wire.purposes import purpose_of
 from tapes.wire.turns import MODEL_ROLES, Json, Text, Thinking

@@ -8,12 +8,12 @@ last of it once more, so that most questions need no body.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from tapes.archive.base import Draft
 from tapes.intake.drafting import Drafting, Spans
 from tapes.intake.pieces import Piece, Pieces
 from tapes.record.digest import Digest
+from tapes.values import dataclass, field
 from tapes.wire.command import CommandEnded, CommandExec, CommandOutput
 from tapes.wire.exchange import Moment
 

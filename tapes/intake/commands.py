@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 
 from tapes.archive.base import Draft
@@ -17,6 +16,7 @@ from tapes.intake.command import Command, Excerpt
 from tapes.intake.drafting import Drafting, Spans
 from tapes.intake.surroundings import names, shown
 from tapes.record.digest import Digest
+from tapes.values import dataclass, field
 from tapes.wire.command import (
     CommandClosed,
     CommandEnded,

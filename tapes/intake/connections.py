@@ -6,12 +6,11 @@ handshake's `exchange.open`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from tapes.archive.base import Draft
 from tapes.intake.answer import PART_AGE_NS, PART_BYTES
 from tapes.intake.drafting import Drafting, Spans, body_spans
 from tapes.intake.sockets import Aside, Socket, lengths
+from tapes.values import dataclass, field
 from tapes.wire.exchange import Happening, Moment, Opened, SocketClosed, SocketGap, SocketMessage
 from tapes.wire.redact import StreamRedactor
 

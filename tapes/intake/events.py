@@ -13,13 +13,13 @@ The only place in intake that interprets what it keeps.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tapes.intake.drafting import header
 from tapes.intake.linker import Event, Linker
 from tapes.intake.split import Written
 from tapes.record.digest import blob_digest
+from tapes.values import dataclass
 from tapes.wire.agents import Agent
 from tapes.wire.redact import Redactor
 from tapes.wire.turns import Message, ToolCall, ToolResult

@@ -14,13 +14,13 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tapes.archive.base import Draft
 from tapes.intake.linker import Event
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
+from tapes.values import dataclass, field
 from tapes.wire.agents import speaking
 from tapes.wire.command import CommandStarted, ToolSeen
 from tapes.wire.exchange import Opened

@@ -8,12 +8,11 @@ and never changes a result, so threads need not be known here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from tapes.archive.base import Object
 from tapes.archive.cut import Cutter
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef
+from tapes.values import dataclass, field
 from tapes.wire.redact import BodyHint, Redactor
 from tapes.wire.redact.common import common_ends
 

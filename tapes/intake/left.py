@@ -7,7 +7,6 @@ at the end of the run, like any other.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, Withheld
@@ -15,6 +14,7 @@ from tapes.intake.command import ENDS_BYTES, Excerpt
 from tapes.intake.commands import Unfinished
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef, Record
+from tapes.values import dataclass, field
 from tapes.wire.exchange import Moment
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from tapes.archive.base import Draft
 from tapes.record.digest import Digest
+from tapes.values import dataclass, field
 from tapes.wire.turns import ToolCall
 
 MOST_WAITING = 8

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
 
 from tapes.archive.base import Batch
+from tapes.values import dataclass, field
 from tapes.wire.command import CommandExec, CommandOutput, CommandRefined, CommandStarted
 from tapes.wire.exchange import Answered, Arrived, Finished, Happening, Opened, SocketMessage
 from tapes.wire.terminal import TerminalInput, TerminalOutput

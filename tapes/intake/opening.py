@@ -8,7 +8,6 @@ So what a kill can cost is the last second of a stream and whatever passed while
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from tapes import __version__
 from tapes.archive.base import Archive, Batch, Draft
@@ -18,6 +17,7 @@ from tapes.intake.linker import Linker
 from tapes.intake.surroundings import names, redacted, shown
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
+from tapes.values import dataclass, field
 from tapes.wire.exchange import Moment
 from tapes.wire.redact import Redactor
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
+from tapes.values import dataclass, field
 from tapes.wire.redact import PieceRedactor, Redactor, Released
 
 TOGETHER_NS = 5_000_000

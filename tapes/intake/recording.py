@@ -7,7 +7,6 @@ else the one session of all that say nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
 
 from tapes.archive.base import Draft
@@ -18,6 +17,7 @@ from tapes.intake.lost import Lost
 from tapes.intake.opening import Facts, opening
 from tapes.intake.split import Splitter
 from tapes.record.digest import Digest
+from tapes.values import dataclass, field
 from tapes.wire.agents import Agent, by_name
 from tapes.wire.redact import Redactor
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from dataclasses import dataclass, field
 
+from tapes.values import dataclass, field
 from tapes.wire.exchange import (
     Answered,
     Arrived,

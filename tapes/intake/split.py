@@ -10,7 +10,6 @@ Only the writer's thread touches a `Splitter`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tapes.archive.base import Archive, Batch, Draft
 from tapes.intake.answer import Answer
@@ -21,6 +20,7 @@ from tapes.intake.lanes import Lanes
 from tapes.intake.left import Left
 from tapes.intake.terminal import Terminal
 from tapes.record.digest import Digest
+from tapes.values import dataclass
 from tapes.wire import encoding
 from tapes.wire.exchange import (
     Answered,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -18,6 +18,7 @@ from tapes.session.exchanges import FAILED, Exchange
 from tapes.session.rows import header_map
 from tapes.session.transcript import Conversation, Moment, Said, history
 from tapes.session.view import View
+from tapes.values import dataclass, field
 from tapes.wire import agents
 from tapes.wire.dialects.writing import calls_in, items_of, results_in
 from tapes.wire.purposes import SIDE

@@ -11,7 +11,6 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tapes.native import claude, codex
 from tapes.native.carried import Carried
 from tapes.native.codex_state import noted
 from tapes.native.converted import converted
+from tapes.values import dataclass
 
 AGENTS = ("claude", "codex")
 DIALECTS = {"claude": "anthropic", "codex": "openai-responses"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tapes.playback.normal import HISTORY
+from tapes.values import dataclass
 from tapes.wire.json_value import Json
 
 _BEFORE, _AFTER = 24, 56

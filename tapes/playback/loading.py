@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from tapes.archive.base import Archive
 from tapes.errors import NotFound
@@ -15,6 +14,7 @@ from tapes.record.kinds import Record
 from tapes.record.tomb import WITHHELD
 from tapes.session.exchanges import Exchange, gather
 from tapes.session.sockets import split
+from tapes.values import dataclass
 
 BROKEN = 1006
 """Close code: without a close frame (RFC 6455 §7.4.1)."""

@@ -13,7 +13,7 @@ circles should not go on for ever); lists of models, token counts and handshakes
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from tapes.errors import Damaged, NotFound
 from tapes.playback.difference import Difference, difference
@@ -22,6 +22,7 @@ from tapes.playback.places import Places
 from tapes.playback.recorded import Answer, Kind, Recorded, operation
 from tapes.playback.rewriting import rewritten
 from tapes.record.digest import Digest, blob_digest
+from tapes.values import dataclass, field
 from tapes.wire.json_value import Json
 
 _NEAREST = 3

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 from tapes.playback.masks import Found, masked
+from tapes.values import dataclass
 from tapes.wire.dialects.json_body import load
 from tapes.wire.json_value import Json
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from tapes.values import dataclass, field
 
 SHORTEST = 4
 """`/srv` may be a directory of one's own; `/` is everybody's."""

@@ -4,11 +4,11 @@ all of its requests together may be more than fits."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from tapes.record.digest import Digest
+from tapes.values import dataclass
 
 type Kind = Literal["http", "handshake", "turn"]
 type End = Literal["whole", "cut", "held"]

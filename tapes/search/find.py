@@ -10,7 +10,6 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from tapes.archive.refs import resolve
 from tapes.errors import UsageError
@@ -22,6 +21,7 @@ from tapes.search.hits import Hit, hit_of, numbered, row_of
 from tapes.search.plan import Asking, Plan, plan, positive
 from tapes.search.query import All, Node, Words
 from tapes.search.snippet import Finder, of_pattern, of_words
+from tapes.values import dataclass, field
 
 EVERYTHING = All(())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tapes.errors import Damaged, NotFound
 from tapes.index.file import ITEM_BITS, Numbers, keep_numbers, kept_numbers, unpacked
@@ -17,6 +17,7 @@ from tapes.index.index import Index
 from tapes.index.sound import damaged, row_sum, word_sum
 from tapes.record.digest import Digest
 from tapes.search.snippet import Finder, Snippet
+from tapes.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 from tapes.errors import UsageError
 from tapes.index.file import KINDS
 from tapes.search.query import All, Any, Field, Node, Not, Words
+from tapes.values import dataclass, field
 
 MOST_MARKS = 500
 """Values asked for as words; more are a condition."""

@@ -14,10 +14,10 @@ A word is letters and digits; with anything between them (`a.py`, `foo-bar`) it 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from tapes.errors import UsageError
 from tapes.pattern import pattern
+from tapes.values import dataclass
 
 FIELDS = (
     "tool",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from tapes.pattern import pattern
 from tapes.search.query import Words
+from tapes.values import dataclass
 
 BEFORE = 30
 LONG = 240

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from tapes.values import dataclass
 
 Verdict = Literal["ok", "note", "bad"]
 

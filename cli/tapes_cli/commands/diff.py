@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -14,6 +13,7 @@ from tapes.compare.run import Run, Wanted
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.session.transcript import thread_named
+from tapes.values import dataclass
 from tapes_cli import output
 from tapes_cli.exit_codes import Exit
 from tapes_cli.home import cache_folder, open_archive

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import click
 
@@ -14,6 +13,7 @@ from tapes.session.attribution import FALSE, Attribution, Change, Claimed
 from tapes.session.doings import Doings
 from tapes.session.treediff import differ
 from tapes.session.worktree import Tree, Worktree
+from tapes.values import dataclass
 from tapes_cli import output
 from tapes_cli.home import open_archive
 from tapes_cli.worktrees import (

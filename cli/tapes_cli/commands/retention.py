@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import click
 
@@ -20,6 +19,7 @@ from tapes.errors import Damaged, UsageError
 from tapes.record.digest import Digest
 from tapes.session.forget import of_session
 from tapes.session.rows import rows
+from tapes.values import dataclass
 from tapes_cli import output
 from tapes_cli.destroying import ask, decide, finish
 from tapes_cli.home import home, open_archive, open_archive_for_writing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from tapes.session.snapshots import has_snapshots
 from tapes.session.threads import MAIN, Thread
 from tapes.session.usage import Tokens
 from tapes.session.view import STEP_TYPES, Step, View, as_told, view
+from tapes.values import dataclass
 from tapes.wire.files import ACTIONS
 from tapes_cli import output
 from tapes_cli.commands.log import coverage, main_model

@@ -5,8 +5,9 @@ fifteen. A reader imports a hundred classes, of which most sessions need a few. 
 the one method that has to be compiled, `__init__`, is when the first instance is made. Type checkers see the standard
 decorator, and `replace`, `asdict`, `fields`, subclasses, pickles and copies work as with it.
 
-It knows plain slotted classes of fields with defaults or factories. All others (bases, `__post_init__`, fields left out
-of something) it hands on to the standard one. As there, methods of a slotted class can not use `super()`.
+It knows plain classes of fields with defaults or factories. All others (bases, `__post_init__`, fields left out of
+more than `repr`, frozen without slots) it hands on to the standard one. Methods of its classes can not use `super()`,
+as those of slotted ones there.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def _dataclass(
     """As `dataclasses.dataclass`, ValueError and TypeError of a wrong class included."""
 
     def made(cls: type) -> type:
-        if slots and not more and _is_plain(cls):
-            return _slotted(cls, frozen, eq)
+        if (slots or not frozen) and not more and _is_plain(cls):
+            return _remade(cls, frozen, slots, eq)
         return dataclasses.dataclass(frozen=frozen, slots=slots, eq=eq, **more)(cls)
 
     return made if cls is None else made(cls)
@@ -49,13 +50,12 @@ def _is_plain(cls: type) -> bool:
 
 def _is_default(value: object) -> bool:
     if isinstance(value, Field):
-        shown = value.init and value.repr and value.compare and value.hash is None
-        return shown and value.kw_only is MISSING and not value.metadata
+        return value.init and value.compare and value.hash is None and value.kw_only is MISSING and not value.metadata
     return value.__class__.__hash__ is not None  # a mutable one is refused by the standard decorator
 
 
-def _slotted(cls: type, frozen: bool, eq: bool) -> type:
-    """A class like `cls` with slots, and with the methods of a dataclass."""
+def _remade(cls: type, frozen: bool, slots: bool, eq: bool) -> type:
+    """A class like `cls`, with the methods of a dataclass."""
     names = tuple(cls.__annotations__)
     inside = {name: value for name, value in cls.__dict__.items() if name not in {"__dict__", "__weakref__"}}
     defaults = {name: inside.pop(name) for name in names if name in inside}
@@ -66,8 +66,11 @@ def _slotted(cls: type, frozen: bool, eq: bool) -> type:
         new.__init__ = written  # type: ignore[misc]
         written(self, *args, **named)
 
-    inside |= {"__slots__": names, "__match_args__": names, "__qualname__": cls.__qualname__}
-    inside |= {"__init__": __init__, "__repr__": _repr}
+    shown = tuple(name for name in names if not isinstance(given := defaults.get(name), Field) or given.repr)
+    inside |= {"__match_args__": names, "__qualname__": cls.__qualname__}
+    inside |= {"__init__": __init__, "__repr__": _showing(shown)}
+    if slots:
+        inside["__slots__"] = names
     if eq:
         inside |= _comparing(names, frozen)
     if frozen:
@@ -132,9 +135,12 @@ class _Described:
         return vars(self._cls)[self._name]
 
 
-@recursive_repr()
-def _repr(self: Any) -> str:
-    return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__match_args__)})"
+def _showing(names: tuple[str, ...]) -> Callable[[object], str]:
+    @recursive_repr()
+    def __repr__(self: object) -> str:
+        return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+    return __repr__
 
 
 def _refuse_set(self: object, name: str, value: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import inspect
 import pickle
 import typing
@@ -29,6 +30,16 @@ class Point:
 @dataclass(slots=True)
 class Counter:
     n: int = 0
+
+
+@dataclass
+class Open:
+    n: int
+    hidden: str = field(default="", repr=False)
+
+    @functools.cached_property
+    def double(self) -> int:
+        return 2 * self.n
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +94,13 @@ def test_a_frozen_value_can_not_be_changed_and_an_open_one_can() -> None:
         counter.other = 1  # type: ignore[attr-defined]
 
 
+def test_a_class_without_slots_takes_more_than_its_fields() -> None:
+    one = Open(3, "x")
+    assert (one.double, vars(one)) == (6, {"n": 3, "hidden": "x", "double": 6})
+    assert repr(one) == "Open(n=3)"
+    assert one == Open(3, "x") != Open(3) and dataclasses.replace(one, n=4).double == 8
+
+
 def test_values_are_equal_by_class_and_fields_and_hash_alike() -> None:
     @dataclass(frozen=True, slots=True)
     class Other:
@@ -118,7 +136,7 @@ def test_the_standard_functions_know_it() -> None:
 
 
 def test_copies_and_pickles_are_equal_to_it() -> None:
-    for value in (Point(1, 3, ["a"]), Counter(4)):
+    for value in (Point(1, 3, ["a"]), Counter(4), Open(5)):
         assert copy.copy(value) == copy.deepcopy(value) == pickle.loads(pickle.dumps(value)) == value
         assert pickle.loads(pickle.dumps(value)) is not value
 

@@ -22,9 +22,6 @@ from tapes_cli.exit_codes import Exit
 if TYPE_CHECKING:  # `tapes log` needs none of what it imports
     from tapes_addons.warm import Warm
 
-# What is imported stays; to look for garbage in it as often as Python does takes a tenth of a short command's time.
-gc.set_threshold(50_000)
-
 VERBS = {
     "run": "Record an agent: tapes run -- claude",
     "serve": "Record agents that are started elsewhere, until stopped",

@@ -7,7 +7,7 @@ records. What needs a reading of bodies (models, the agent's version) is added b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from tapes.errors import Damaged
@@ -122,7 +122,7 @@ class Summary:
         return Summary(**({"joined": -1} | known)) if known.keys() >= _EARLY else None
 
 
-_NAMES = tuple(f.name for f in fields(Summary))
+_NAMES = Summary.__match_args__
 _LATER = {"commands", "commands_failed", "commands_lost", "joined", "hosts", "branch_of", "branch_at", "playback"}
 _EARLY = frozenset(_NAMES) - _LATER
 """Those of the first rows: who wrote a row without the others wrote no commands, branches and playbacks, and told no

@@ -97,7 +97,7 @@ def has_snapshots(records: Iterable[tuple[Digest, Record]]) -> bool:
     return any(record.type == "snapshot" for _, record in records)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Gathering:
     clock: Clock
     found: dict[bytes, list[list[tuple[Digest, Record]]]] = field(default_factory=dict)

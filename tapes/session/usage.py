@@ -23,7 +23,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound, Withheld
@@ -74,7 +73,7 @@ class Tokens:
         return self.given + self.output
 
 
-KINDS = tuple(field.name for field in fields(Tokens))
+KINDS = Tokens.__match_args__
 GIVEN = KINDS[:4]
 """Those that the model was given to read."""
 

@@ -75,8 +75,7 @@ def _remade(cls: type, frozen: bool, slots: bool, eq: bool) -> type:
         inside |= _comparing(names, frozen)
     if frozen:
         inside |= _FROZEN
-    for name in ("__dataclass_fields__", "__dataclass_params__"):
-        inside[name] = _Described(cls, name, frozen, eq)
+    inside |= {"__dataclass_fields__": _Fields(cls), "__dataclass_params__": _Params(frozen, eq)}
     new = type(cls)(cls.__name__, cls.__bases__, inside)
     return new
 
@@ -123,16 +122,27 @@ def _comparing(names: tuple[str, ...], frozen: bool) -> dict[str, Any]:
     return {"__eq__": __eq__, "__hash__": __hash__ if frozen else None}
 
 
-class _Described:
-    """What the standard functions know a dataclass by: the standard decorator is asked when somebody wants it."""
+class _Fields:
+    """What `replace`, `asdict` and `fields` go by: made when one of them asks."""
 
-    def __init__(self, cls: type, name: str, frozen: bool, eq: bool) -> None:
-        self._cls, self._name, self._frozen, self._eq = cls, name, frozen, eq
+    def __init__(self, cls: type) -> None:
+        self._cls = cls
 
     def __get__(self, instance: object, owner: type) -> Any:
-        if self._name not in vars(self._cls):
-            dataclasses.dataclass(frozen=self._frozen, eq=self._eq)(self._cls)
-        return vars(self._cls)[self._name]
+        if "__dataclass_fields__" not in vars(self._cls):
+            dataclasses.dataclass(init=False, repr=False, eq=False)(self._cls)
+        return vars(self._cls)["__dataclass_fields__"]
+
+
+class _Params:
+    """What the standard decorator asks of a class that it makes a subclass of."""
+
+    def __init__(self, frozen: bool, eq: bool) -> None:
+        self._frozen, self._eq = frozen, eq
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        bare = dataclasses.dataclass(frozen=self._frozen, eq=self._eq)(type("Any", (), {}))
+        return vars(bare)["__dataclass_params__"]
 
 
 def _showing(names: tuple[str, ...]) -> Callable[[object], str]:

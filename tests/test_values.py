@@ -113,7 +113,7 @@ def test_values_are_equal_by_class_and_fields_and_hash_alike() -> None:
         y: int
 
     assert Other(1, 2) == Other(1, 2) != Other(1, 3)
-    assert Other(1, 2) != Same(1, 2)
+    assert Other(1, 2) != Same(1, 2)  # type: ignore[comparison-overlap]
     assert len({Other(1, 2), Other(1, 2), Other(2, 1)}) == 2
     with pytest.raises(TypeError):
         hash(Point(1))  # of its list
@@ -145,6 +145,12 @@ def test_what_is_no_plain_class_of_fields_is_a_standard_dataclass() -> None:
     assert Placed(1) == Placed(1, 2, [], "w", 3) != Point(1) and isinstance(Placed(1), Point)
     assert repr(Placed(1)) == "Placed(x=1, y=2, marks=[], word='w', z=3)"
     assert (Squared(3).area, Squared.unit, Nothing() == Nothing()) == (9, "m", True)
+    with pytest.raises(TypeError, match="frozen"):
+
+        @dataclass(slots=True)
+        class Changing(Point):  # type: ignore[misc]
+            n: int = 0
+
     with pytest.raises(ValueError, match="mutable default"):
 
         @dataclass(slots=True)

@@ -141,7 +141,7 @@ class _Params:
         self._frozen, self._eq = frozen, eq
 
     def __get__(self, instance: object, owner: type) -> Any:
-        bare = dataclasses.dataclass(frozen=self._frozen, eq=self._eq)(type("Any", (), {}))
+        bare: type = dataclasses.dataclass(frozen=self._frozen, eq=self._eq)(type("Any", (), {}))
         return vars(bare)["__dataclass_params__"]
 
 

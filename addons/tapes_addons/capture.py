@@ -18,7 +18,6 @@ import base64
 import binascii
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from mitmproxy import connection, ctx, http, tcp, tls
@@ -27,6 +26,7 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 
 from tapes.intake.recording import LAUNCH, Who
+from tapes.values import dataclass, field
 from tapes.wire import endpoints
 from tapes.wire.exchange import Arrived, Egress, Happening, Moment, PassedBy
 from tapes_addons import flow as flows

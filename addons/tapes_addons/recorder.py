@@ -25,7 +25,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +40,7 @@ from tapes.intake.split import Splitter
 from tapes.intake.writer import Writer
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
+from tapes.values import dataclass
 from tapes.wire import shells
 from tapes.wire.agents import by_name
 from tapes.wire.agents.words import program

@@ -12,10 +12,10 @@ import fnmatch
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from tapes.errors import UsageError
+from tapes.values import dataclass
 from tapes_addons.plan import choose_base as choose_base
 
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -18,7 +18,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from mitmproxy import addonmanager, connection, ctx, flow, http, log
@@ -26,6 +26,7 @@ from mitmproxy.proxy.mode_specs import ReverseMode
 
 from tapes.errors import TapesError
 from tapes.intake.recording import Who
+from tapes.values import dataclass
 from tapes.wire import endpoints
 from tapes.wire.endpoints import Endpoint
 from tapes.wire.exchange import Arrived, Finished, Happening, Moment, PassedBy

@@ -16,13 +16,13 @@ import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from tapes.archive.base import Archive, Draft
 from tapes.errors import TapesError
 from tapes.intake.opening import Facts
 from tapes.intake.recording import Recording, Who
 from tapes.record.digest import Digest
+from tapes.values import dataclass, field
 from tapes.wire.agents import AGENTS
 from tapes.wire.exchange import Egress, Happening, Opened, PassedBy
 from tapes.wire.redact import Redactor

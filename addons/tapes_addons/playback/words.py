@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from tapes.playback.matching import Refused, Tape
 from tapes.playback.recorded import Recorded
+from tapes.values import dataclass, field
 
 SHOWN = 4
 

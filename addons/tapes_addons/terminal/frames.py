@@ -28,8 +28,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
+from tapes.values import dataclass, field
 from tapes.wire.command import (
     CommandClosed,
     CommandEnded,

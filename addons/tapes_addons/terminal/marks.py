@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
+from tapes.values import dataclass, field
 from tapes.wire.command import CommandEnded, CommandHappening, CommandLost, CommandOutput, CommandStarted
 from tapes.wire.exchange import Moment
 from tapes.wire.terminal import TerminalClosed, TerminalHappening, TerminalMissed, TerminalOutput

@@ -8,7 +8,6 @@ is one blob, a bigger one content-defined chunks, so what is stored already take
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from zlib import crc32
 
 from tapes.archive import node, tree
@@ -19,6 +18,7 @@ from tapes.record import listing
 from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import BodyRef
 from tapes.record.listing import Entry
+from tapes.values import dataclass, field
 
 PART_BYTES = 1024 * 1024
 """Of content; a file that is bigger makes a part of its own."""

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tapes.archive.base import Batch
@@ -25,6 +25,7 @@ from tapes.record import listing
 from tapes.record.digest import Digest
 from tapes.record.kinds import BodyRef
 from tapes.record.listing import Entry
+from tapes.values import dataclass, field
 from tapes.wire.redact import Redactor, secret_variables
 from tapes_addons.worktree.cache import Cache
 from tapes_addons.worktree.snapshots import Counts, Snapshots

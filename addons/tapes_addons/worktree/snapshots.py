@@ -12,13 +12,13 @@ import logging
 import stat
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from tapes.archive.base import Batch, Draft
 from tapes.errors import ArchiveError, TapesError
 from tapes.record.digest import Digest, blob_digest
 from tapes.record.kinds import BodyRef
 from tapes.record.listing import Entry
+from tapes.values import dataclass, field
 from tapes.wire.redact import Redactor
 from tapes_addons.worktree import content, parts
 from tapes_addons.worktree.cache import Cache

@@ -11,9 +11,9 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from tapes.record.listing import Entry
+from tapes.values import dataclass, field
 from tapes_addons.worktree import stat
 from tapes_addons.worktree.git import Git, git_dir
 from tapes_addons.worktree.stat import Stat

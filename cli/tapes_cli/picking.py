@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,6 +148,8 @@ def _exit(text: str) -> Question:
         status = int(text)
         return lambda command: command.status == status
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
+    import signal  # its tables of names are made when it is imported
+
     if name in signal.Signals.__members__:
         number = int(signal.Signals[name])
         return lambda command: command.signal == number

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -157,6 +156,8 @@ def remove(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         folder.rename(folder.with_name(f"{folder.name}.{os.urandom(8).hex()}{GONE}"))
     for gone in folder.parent.glob(f"{folder.name}.*{GONE}"):
+        import shutil  # slow to import, and mostly there is nothing to sweep
+
         shutil.rmtree(gone)
 
 

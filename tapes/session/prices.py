@@ -7,10 +7,11 @@ discounts, batches and subscriptions are not in it. Whose model or whose provide
 
 from __future__ import annotations
 
-import importlib.metadata
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 from tapes.session.usage import Tokens
 
@@ -20,6 +21,14 @@ INSTALL = "pip install 'agent-tapes[cost]'"
 @cache
 def version() -> str:
     """Of the price lists; empty where they are not installed. Prices may only be kept together with it."""
+    spec = find_spec("genai_prices")
+    if spec is None or not spec.origin:
+        return ""
+    beside = [path.name for path in Path(spec.origin).parent.parent.glob("genai_prices-*.dist-info")]
+    if len(beside) == 1:
+        return beside[0].removeprefix("genai_prices-").removesuffix(".dist-info")
+    import importlib.metadata  # twice the time that Python takes to start; only for what is installed in another way
+
     try:
         return importlib.metadata.version("genai-prices")
     except importlib.metadata.PackageNotFoundError:

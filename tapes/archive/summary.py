@@ -122,7 +122,7 @@ class Summary:
         return Summary(**({"joined": -1} | known)) if known.keys() >= _EARLY else None
 
 
-_NAMES = Summary.__match_args__
+_NAMES: tuple[str, ...] = Summary.__match_args__
 _LATER = {"commands", "commands_failed", "commands_lost", "joined", "hosts", "branch_of", "branch_at", "playback"}
 _EARLY = frozenset(_NAMES) - _LATER
 """Those of the first rows: who wrote a row without the others wrote no commands, branches and playbacks, and told no

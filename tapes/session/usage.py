@@ -73,7 +73,7 @@ class Tokens:
         return self.given + self.output
 
 
-KINDS = Tokens.__match_args__
+KINDS: tuple[str, ...] = Tokens.__match_args__
 GIVEN = KINDS[:4]
 """Those that the model was given to read."""
 

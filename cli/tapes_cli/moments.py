@@ -7,9 +7,10 @@ from contextlib import suppress
 from datetime import datetime, time, timedelta
 
 from tapes.errors import UsageError
+from tapes.pattern import pattern
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_SPAN = re.compile(r"(\d{1,9}) ?([smhdw])", re.ASCII)
+_SPAN = pattern(r"(\d{1,9}) ?([smhdw])", re.ASCII)
 FORMS = "2026-11-21, 2026-11-21T14:30, 14:30 (today), or 30m, 2h, 3d (so long ago)"
 
 

@@ -8,12 +8,13 @@ import shlex
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
+from tapes.pattern import pattern
 from tapes_cli.output import harmless
 
 Name = Literal["sh", "fish", "powershell", "github"]
 
-_PLAIN = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
-_PROGRAM = re.compile(r"\w[\w.+@-]{0,63}")
+_PLAIN = pattern(r"[A-Za-z_][\w-]*", re.ASCII)
+_PROGRAM = pattern(r"\w[\w.+@-]{0,63}")
 
 
 class Shell(Protocol):

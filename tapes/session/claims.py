@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import posixpath
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tapes.errors import Damaged, NotFound
+from tapes.pattern import pattern
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.session.doings import EDITING, Doing, Doings
@@ -23,7 +23,7 @@ from tapes.wire.files import Action, Deed, blocks, deeds, told_to_fail
 _DIRECTORY = ("workdir", "working_directory", "cwd", "dir_path", "directory")
 _LINKS = 8
 """Links within links that are followed."""
-_PARTS = re.compile(rb"/+")
+_PARTS = pattern(rb"/+")
 
 
 @dataclass(frozen=True, slots=True)

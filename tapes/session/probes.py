@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tapes.archive.base import Archive, Link
+from tapes.pattern import pattern
 from tapes.record.kinds import BodyRef
 from tapes.session.view import Step
 from tapes.values import dataclass, field
@@ -37,8 +38,8 @@ INNER = 64
 REACH = 16 * STRETCH
 """No spelling of a stretch is longer than this."""
 REMEMBERED = 8
-_TOKEN = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
-_SIZE = re.compile(r"\((\d+) bytes\)$")
+_TOKEN = pattern(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+_SIZE = pattern(r"\((\d+) bytes\)$")
 
 
 @dataclass(slots=True)

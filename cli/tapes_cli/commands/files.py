@@ -9,6 +9,7 @@ import click
 
 from tapes.archive.refs import Ref, resolve
 from tapes.errors import UsageError
+from tapes.pattern import pattern
 from tapes.session.attribution import FALSE, Attribution, Change, Claimed
 from tapes.session.doings import Doings
 from tapes.session.treediff import differ
@@ -35,7 +36,7 @@ from tapes_cli.worktrees import (
     verdict,
 )
 
-_RANGE = re.compile(r"(?P<ref>.*):(?P<first>\d{0,9})\.\.(?P<last>\d{0,9})", re.DOTALL)
+_RANGE = pattern(r"(?P<ref>.*):(?P<first>\d{0,9})\.\.(?P<last>\d{0,9})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

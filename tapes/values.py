@@ -1,7 +1,7 @@
 """`dataclasses.dataclass` for classes that are imported much more often than made.
 
 The standard decorator compiles half a dozen methods for every class: half a millisecond, while Python itself starts in
-fifteen. A reader imports a hundred classes, of which most sessions need a few. Here a class costs a fiftieth of that;
+fifteen. A reader imports a hundred classes, of which most sessions need a few. Here a class costs a twentieth of that;
 the one method that has to be compiled, `__init__`, is when the first instance is made. Type checkers see the standard
 decorator, and `replace`, `asdict`, `fields`, subclasses, pickles and copies work as with it.
 

@@ -23,7 +23,7 @@ from tapes.wire.redact import Redactor
 from tapes_addons.worktree import content, parts
 from tapes_addons.worktree.cache import Cache
 from tapes_addons.worktree.stat import Stat
-from tapes_addons.worktree.tree import Found, Look, Tree
+from tapes_addons.worktree.tree import Found, Known, Look, Tree
 
 RETRY_S = (0.05, 0.2, 0.5)
 """Longer trouble of the archive is told by a gap; the next snapshot says what this one could not."""
@@ -167,7 +167,7 @@ class Snapshots:
             row = self._row(path, look.found[path])
             if row is not None:
                 if row.stat is not None and row.stat.is_file and path not in self.tree.known:
-                    row.origin = gone.by_inode.get((row.stat.dev, row.stat.ino), b"")
+                    row.origin = gone.moved(row.stat, row.raw)
                 yield row
 
     def _row(self, path: bytes, found: Found) -> _Row | None:
@@ -385,7 +385,7 @@ class _Part:
 class _Gone:
     """Where files that are gone were: one of them may only have got another name."""
 
-    by_inode: dict[tuple[int, int], bytes]
+    by_inode: dict[tuple[int, int], tuple[bytes, Known]]
     by_hash: dict[Digest, bytes]
 
     @staticmethod
@@ -393,6 +393,15 @@ class _Gone:
         gone = [path for path, found in look.found.items() if found.stat is None and path in tree.known]
         files = [(path, tree.known[path]) for path in gone if tree.known[path].entry.kind == "file"]
         return _Gone(
-            {(known.stat.dev, known.stat.ino): path for path, known in files},
+            {(known.stat.dev, known.stat.ino): (path, known) for path, known in files},
             {known.entry.hash: path for path, known in files if known.entry.hash and known.entry.length},
         )
+
+    def moved(self, seen: Stat, raw: bytes | None) -> bytes:
+        """The old name of a file that has only moved, or that grew since. File systems give the inode of what was
+        deleted to the next file that is made (`git checkout` does both at once), so that alone tells nothing."""
+        origin, known = self.by_inode.get((seen.dev, seen.ino), (b"", None))
+        if known is None or (known.stat.size, known.stat.mtime_ns) == (seen.size, seen.mtime_ns):
+            return origin
+        was, length = known.entry.hash, known.entry.length
+        return origin if raw and length and was == blob_digest(raw[:length]) else b""

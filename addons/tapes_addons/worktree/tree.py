@@ -157,7 +157,7 @@ class Tree:
         if self._fresh:
             self._list_ignored(look)
             look.whole = True
-        paths |= self._newly_tracked()
+        paths |= self._newly_tracked(look)
         if look.whole:
             self._walk(look)
         else:
@@ -192,9 +192,16 @@ class Tree:
                 look.found[path] = Found(known.stat, "ignored")
         for path in [path for path, known in self.known.items() if known.entry.why == "ignored"]:
             if path not in ignored and path not in look.found:
-                self._forget(path)  # found anew, as what it is
+                self._judge_anew(look, path)
 
-    def _newly_tracked(self) -> set[bytes]:
+    def _judge_anew(self, look: Look, path: bytes) -> None:
+        """What was ignored is found as what it is now; were it forgotten while it is gone, nothing would say so."""
+        if stat.look(self.full(path)) is None:
+            self._gone(look, path)
+        else:
+            self._forget(path)
+
+    def _newly_tracked(self, look: Look) -> set[bytes]:
         """Ignored paths of ours that git tracks now, because somebody added them by force."""
         git = self._gits.get(b"")
         state = git.index_state() if git else None
@@ -206,7 +213,7 @@ class Tree:
             return set()
         taken = git.tracked(rows)
         for path in taken:
-            self._forget(path)
+            self._judge_anew(look, path)
         return taken
 
     def _walk(self, look: Look) -> None:

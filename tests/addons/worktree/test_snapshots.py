@@ -100,6 +100,48 @@ def test_at_every_step_the_snapshots_give_what_was_on_the_disk(project: Path, be
     assert [row.path for row in renamed] == [b"renamed.txt"]
 
 
+def test_a_new_file_that_got_the_inode_of_a_deleted_one_is_no_rename(project: Path) -> None:
+    archive, draft = MemoryArchive(), opening()
+    archive.commit(Batch(drafts=[draft]))
+    assert draft.hash is not None
+    snapshots = Snapshots(watched_tree.Tree(os.fsencode(project)), draft.hash, Redactor(), archive.commit)
+    bench = Bench.of(archive, draft.hash)
+    snapshots.take("start")
+    # Written in place under another name: what a reused inode looks like, on every file system.
+    (project / "src" / "b.py").rename(project / "other.py").write_text("nothing of it\n")
+    (project / "src" / "a.py").rename(project / "grown.py")
+    with (project / "grown.py").open("a") as file:
+        file.write("more\n")
+    snapshots.take("command")
+    rows = {row.path: row for record in bench.records() for row in bench.rows(record)}
+    assert "from" not in rows[b"other.py"].facts
+    assert rows[b"grown.py"].facts["from"] == b"src/a.py"
+
+
+def test_what_was_ignored_and_is_gone_when_the_rules_have_changed_is_gone(project: Path) -> None:
+    (project / ".gitignore").write_text("*.o\nout/\n*.log\n")
+    (project / "out").mkdir()
+    for name in ("a.o", "out/x", "kept.log", "forced.log"):
+        (project / name).write_text("x")
+    archive, draft = MemoryArchive(), opening()
+    archive.commit(Batch(drafts=[draft]))
+    assert draft.hash is not None
+    snapshots = Snapshots(watched_tree.Tree(os.fsencode(project)), draft.hash, Redactor(), archive.commit)
+    bench = Bench.of(archive, draft.hash)
+    snapshots.take("start")
+    git(project, "add", "-f", "forced.log")
+    (project / "forced.log").unlink()
+    snapshots.take("command")
+    assert b"forced.log" not in bench.trees(project)[-1]
+    shutil.rmtree(project / "out")
+    (project / "a.o").unlink()
+    (project / ".gitignore").unlink()
+    snapshots.take("command")
+    tree = bench.trees(project)[-1]
+    assert not {b"a.o", b"out", b".gitignore"} & tree.keys()
+    assert b"kept.log" in tree
+
+
 @pytest.mark.parametrize("watched", ["no watcher", "a queue that runs over", "too few watches"])
 def test_where_nobody_can_watch_everything_is_looked_at(
     project: Path, monkeypatch: pytest.MonkeyPatch, watched: str

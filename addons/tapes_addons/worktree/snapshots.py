@@ -289,7 +289,7 @@ class Snapshots:
         digest = blob_digest(stored)
         origin = row.origin
         if not origin and seen.is_file and row.path not in self.tree.known:
-            origin = gone.by_hash.get(digest, b"")
+            origin = gone.by_hash.pop(digest, b"")  # one file can not become two
         if origin and self._clean(origin) == origin:
             facts["from"] = origin
         return Entry(path, seen.kind, mode, seen.size, seen.mtime_ns, digest, len(stored), facts), stored
@@ -392,16 +392,31 @@ class _Gone:
     def of(tree: Tree, look: Look) -> _Gone:
         gone = [path for path, found in look.found.items() if found.stat is None and path in tree.known]
         files = [(path, tree.known[path]) for path in gone if tree.known[path].entry.kind == "file"]
+        by_inode = {(known.stat.dev, known.stat.ino): (path, known) for path, known in files}
+        moved = set()
+        for path, found in look.found.items():
+            if found.stat is not None and found.stat.is_file and path not in tree.known:
+                origin, known = by_inode.get((found.stat.dev, found.stat.ino), (b"", None))
+                if known is not None and (_unchanged(known, found.stat) or found.stat.size > known.stat.size):
+                    moved.add(origin)
         return _Gone(
-            {(known.stat.dev, known.stat.ino): (path, known) for path, known in files},
-            {known.entry.hash: path for path, known in files if known.entry.hash and known.entry.length},
+            by_inode,
+            {
+                known.entry.hash: path
+                for path, known in files
+                if known.entry.hash and known.entry.length and path not in moved
+            },
         )
 
     def moved(self, seen: Stat, raw: bytes | None) -> bytes:
         """The old name of a file that has only moved, or that grew since. File systems give the inode of what was
         deleted to the next file that is made (`git checkout` does both at once), so that alone tells nothing."""
         origin, known = self.by_inode.get((seen.dev, seen.ino), (b"", None))
-        if known is None or (known.stat.size, known.stat.mtime_ns) == (seen.size, seen.mtime_ns):
+        if known is None or _unchanged(known, seen):
             return origin
         was, length = known.entry.hash, known.entry.length
         return origin if raw and length and was == blob_digest(raw[:length]) else b""
+
+
+def _unchanged(known: Known, seen: Stat) -> bool:
+    return (known.stat.size, known.stat.mtime_ns) == (seen.size, seen.mtime_ns)

@@ -118,6 +118,20 @@ def test_a_new_file_that_got_the_inode_of_a_deleted_one_is_no_rename(project: Pa
     assert rows[b"grown.py"].facts["from"] == b"src/a.py"
 
 
+def test_one_file_is_not_renamed_to_two(project: Path) -> None:
+    archive, draft = MemoryArchive(), opening()
+    archive.commit(Batch(drafts=[draft]))
+    assert draft.hash is not None
+    snapshots = Snapshots(watched_tree.Tree(os.fsencode(project)), draft.hash, Redactor(), archive.commit)
+    bench = Bench.of(archive, draft.hash)
+    snapshots.take("start")
+    script = "cp src/a.py a_copy; mv src/a.py moved; echo more >> moved; cp src/b.py b1; cp src/b.py b2; rm src/b.py"
+    subprocess.run(["bash", "-c", script], cwd=project, check=True)
+    snapshots.take("command")
+    rows = [row for record in bench.records() for row in bench.rows(record) if "from" in row.facts]
+    assert [(row.path, row.facts["from"]) for row in rows] == [(b"b1", b"src/b.py"), (b"moved", b"src/a.py")]
+
+
 def test_what_was_ignored_and_is_gone_when_the_rules_have_changed_is_gone(project: Path) -> None:
     (project / ".gitignore").write_text("*.o\nout/\n*.log\n")
     (project / "out").mkdir()

@@ -72,6 +72,8 @@ class Doings:
     """Doings that a step is the same as: a call's result is the call's, a call's command the call's."""
     until: Sequence[float]
     """For each doing when it and all before it were over."""
+    untimed: frozenset[int]
+    """Steps whose records are withheld: when they were over only the wall clock tells."""
 
     @classmethod
     def read(cls, archive: Archive, session: Digest) -> Self:
@@ -80,9 +82,10 @@ class Doings:
 
     @classmethod
     def of(cls, found: View, steps: Sequence[Step]) -> Self:
-        doings, over, own = _Timing(found, steps).result()
+        timing = _Timing(found, steps)
+        doings, over, own = timing.result()
         ends = (inf if doing.ended is None else doing.ended for doing in doings)
-        return cls(found, steps, doings, over, own, list(accumulate(ends, max)))
+        return cls(found, steps, doings, over, own, list(accumulate(ends, max)), timing.untimed())
 
     def during(self, start: int, stop: int) -> list[Doing]:
         """Those under way in this time, in the order they began."""
@@ -127,6 +130,7 @@ class _Timing:
             for digest, record in found.records
             if record.type == "tool.result" and len(record.parents) > 1
         }
+        self._tombs = self._withheld()
         self._requests = sorted(self._clock(r) for r in self._at.values() if r.type == "exchange.open")
 
     def result(self) -> tuple[list[Doing], dict[int, int], dict[int, frozenset[Digest]]]:
@@ -192,8 +196,27 @@ class _Timing:
         carrier = self._at.get(result.parents[0])
         return self._clock(carrier if carrier is not None and carrier.type != WITHHELD else result)
 
+    def untimed(self) -> frozenset[int]:
+        return frozenset(step.number for step in self._steps if self._at[step.hash].type == WITHHELD)
+
+    def _withheld(self) -> dict[Digest, int]:
+        """When withheld records were, and those that ended them: a tombstone has only the wall clock."""
+        found: dict[Digest, int] = {}
+        ahead = 0
+        for digest, record in self._view.records:
+            if record.type != WITHHELD:
+                ahead = self._clock(record) - record.wall_ns
+                continue
+            found[digest] = record.wall_ns + ahead
+            for parent in record.parents:
+                if parent in found and record.body["type"] in ("command.end", "tool.result"):
+                    found[parent] = max(found[parent], found[digest])
+        return found
+
     def _over(self, step: Step) -> int:
         record = self._at[step.hash]
+        if record.type == WITHHELD:
+            return self._tombs[step.hash]
         if step.type == "command" and step.hash in self._commands:
             ran = self._commands[step.hash].ran
             return self._clock(ran.end) if ran and ran.end else self._last
@@ -228,6 +251,14 @@ class Choice:
 def choose(found: Sequence[Snapshot], doings: Doings, number: int) -> Choice:
     """The snapshot that shows a root when a step was over, and what makes it doubtful that it does."""
     doings.step(number)
+    choice = _choose(found, doings, number)
+    if number not in doings.untimed:
+        return choice
+    doubts = (*choice.doubts, "the step is withheld: when it was over is known by the wall clock alone")
+    return Choice(choice.place, doubts, choice.ahead, choice.over)
+
+
+def _choose(found: Sequence[Snapshot], doings: Doings, number: int) -> Choice:
     over, own = doings.over[number], doings.own[number]
 
     def others(start: int, stop: int) -> list[Doing]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contract.archive_suite import withhold
 from snapped import Files, Shot, file, gone, unstored
 from tapes.archive.base import Draft
 from tapes.session.attribution import FALSE, TRUE, UNCLAIMED, Attribution, Change, Claimed
@@ -271,6 +272,27 @@ def test_the_tree_at_a_step_is_what_the_first_look_behind_it_saw() -> None:
         "three": (b"3", True),
     }
     assert "no snapshot was taken between its end and" in at["two"].doubts[0]
+
+
+def test_the_tree_at_a_step_that_was_forgotten_is_that_of_its_time_and_a_doubt() -> None:
+    story = Story()
+    story.start({"a": b"0"})
+    story.run("one")
+    story.look({"a": b"1"}, "command")
+    two = story.run("two")
+    story.look({"a": b"2"}, "command")
+    story.run("three")
+    story.look({"a": b"3"}, "command")
+    story.session.commit()
+    archive, assigned = story.session.archive, two.hash
+    assert assigned is not None
+    seq = archive.record(assigned).seq
+    withhold(archive, story.session.session, records=(seq, seq + 1))
+    archive.destroy()  # type: ignore[attr-defined]
+    (tree,) = story.told().trees
+    at = [tree.at(number) for number in (1, 2, 3)]
+    assert [content(archive, one.entries[b"a"]) for one in at] == [b"1", b"2", b"3"]
+    assert [one.exact for one in at] == [True, False, True] and "withheld" in at[1].doubts[0]
 
 
 def test_where_nobody_looked_in_time_the_files_own_times_tell_and_it_is_said() -> None:

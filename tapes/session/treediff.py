@@ -82,12 +82,14 @@ def between(
 
 
 def _moved(tree: Worktree, one: int, other: int, *, forwards: bool) -> dict[bytes, bytes]:
-    """Renames of renames are one."""
+    """Renames of renames are one. What takes a name that was left has not been renamed."""
     found: dict[bytes, bytes] = {}
     for changed in tree.changes[one + 1 : other + 1]:
-        for version in changed:
-            if version.moved is not None:
-                found[version.path] = found.get(version.moved, version.moved)
+        moves = [(version.path, version.moved) for version in changed if version.moved is not None]
+        firsts = {path: found.get(old, old) for path, old in moves}
+        for path in [version.path for version in changed if version.entry.kind == "gone"]:
+            found.pop(path, None)
+        found |= firsts
     return found if forwards else {old: new for new, old in found.items()}
 
 

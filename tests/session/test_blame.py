@@ -81,6 +81,20 @@ def test_a_file_of_100_000_lines_is_blamed_through_many_versions() -> None:
     assert sum(line.origin is not None for line in found) == 60
 
 
+def test_a_file_that_takes_a_name_that_was_left_is_no_rename() -> None:
+    session = Session()
+    shot = Shot(session)
+    shot.take({"a": b"1\n"}, "start")
+    shot.write([(gone("a"), b""), (file("b", b"1\n", facts={"from": b"a"}), b"1\n")], "command", full=False)
+    shot.write([(gone("b"), b""), (file("c", b"1\n", facts={"from": b"b"}), b"1\n")], "command", full=False)
+    shot.write([(file("b", b"new\n"), b"new\n")], "command", full=False)
+    session.close()
+    tree = worktree(session)
+    there = {diff.path: diff.change for diff in differ(tree, tree.tree(0), tree.tree(3))}
+    back = {diff.path: diff.change for diff in differ(tree, tree.tree(3), tree.tree(0))}
+    assert there == {b"b": "added", b"c": "renamed"} and back == {b"a": "renamed", b"b": "deleted"}
+
+
 def test_trees_differ_in_what_was_added_deleted_renamed_changed_and_in_modes() -> None:
     session = Session()
     shot = Shot(session)

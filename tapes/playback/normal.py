@@ -39,6 +39,13 @@ _BILLING = "x-anthropic-billing-header:"
 """How the block of Claude Code's system text begins that has a checksum of the request in it."""
 _NOTICE = "<subagent_notification>"
 """How a message begins by which Codex tells one agent of another."""
+_MODELS = re.compile(
+    r"^ *(?:Available model overrides \([^\n]*(?:\n- `[^\n]*)*"
+    r"|No picker-visible model overrides are currently loaded\.)$",
+    re.M,
+)
+"""The models that Codex names in a tool's description: those of the list it fetches as it starts, or none where its
+first request is sooner than the list."""
 _RESULTS = {
     "tool_result": "tool_use_id",
     "function_call_output": "call_id",
@@ -118,7 +125,7 @@ class Reader:
     def _text(self, text: str, found: list[Found]) -> str:
         known = self._known.get(text)
         if known is None:
-            known = masked(self._place(text))
+            known = masked(self._place(_MODELS.sub("", text) if "model overrides" in text else text))
             if self._size > _REMEMBERED:
                 self._known.clear()
                 self._size = 0

@@ -42,7 +42,10 @@ class Places:
             self.old[name]: self.new[name] for name in self.old if self.new.get(name, self.old[name]) != self.old[name]
         }
         spelt = {
-            then: now for old, new in pairs.items() for then, now in zip(spellings(old), spellings(new), strict=True)
+            then: now
+            for old, new in pairs.items()
+            for then, now in zip(spellings(old), spellings(new), strict=True)
+            if then != now
         }
         return dict(sorted(spelt.items(), key=lambda pair: -len(pair[0])))
 

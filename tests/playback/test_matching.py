@@ -302,3 +302,20 @@ def test_when_an_agent_hears_of_the_end_of_another_does_not_count() -> None:
     played = tape(pairs)
     assert answered(ask(played, body(user("Go.")))) == b"1"
     assert answered(ask(played, body(user("Go."), result("x"), notice))) == b"2"
+
+
+def test_codex_may_ask_before_it_has_its_list_of_models() -> None:
+    listed = "- `a-1`: One.\n- `b-2`: Two."
+    several = f"\n        Available model overrides (optional; inherited is preferred):\n{listed}\n        Spawns."
+    none = "\n        No picker-visible model overrides are currently loaded.\n        Spawns."
+    for one, other in ((several, none), (none, several)):
+        played = tape([(body(user("hi"), tools=[{"name": "t", "description": one}]), b"yes")])
+        assert answered(ask(played, body(user("hi"), tools=[{"name": "t", "description": other}]))) == b"yes"
+    played = tape([(body(user("hi"), tools=[{"name": "t", "description": none}]), b"yes")])
+    assert isinstance(ask(played, body(user("hi"), tools=[{"name": "t", "description": f"{none} More."}])), Refused)
+
+
+def test_a_directory_that_is_the_same_has_not_moved() -> None:
+    places = Places({"cwd": "/home/one/repo"}, {"cwd": "/home/two/repo"})
+    assert places.moved["/home/one/repo"] == "/home/two/repo"
+    assert all(then != now for then, now in places.moved.items())

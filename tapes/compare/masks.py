@@ -34,6 +34,8 @@ _ID = pattern(
 )
 _PORT = pattern(r"\b(localhost|127\.0\.0\.1):\d{5}\b")
 _TEMP = pattern(r"(?:/private)?(?:/tmp|/var/tmp|/dev/shm|/var/folders/\w+/\w+/T)/[^\s'\":;,()<>|`\\]+")
+_ESCAPED = pattern(r"\\[nrt](?=[0-9A-Za-z])")
+"""A line's end in JSON that stands in a text: the word behind it does not begin with its letter."""
 _CONTROL = pattern(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _FACT = pattern(
     r"\b((?:[Ww]all[_ ]time(?:_seconds)?|[Dd]uration(?:_seconds|_ms|Ms)?|[Ee]lapsed|[Cc]hunk[_ ](?:ID|id)"
@@ -101,6 +103,8 @@ class Masks:
         """As what a program writes, or an agent says of its surroundings: also without dates, spans and processes."""
         if "\x1b" in text:
             text = _CONTROL.sub("", text)
+        if "\\" in text and len(text) <= WHOLE:
+            text = _ESCAPED.sub(r"\g<0> ", self.places(text))
         text = self.identity(text)
         if len(text) > WHOLE:
             return text

@@ -80,3 +80,12 @@ def test_one_sides_directory_is_masked_on_the_other_side_too() -> None:
 def test_without_places_nothing_is_taken_for_one() -> None:
     assert Masks().identity("/etc/passwd") == "/etc/passwd"
     assert masks_of([Place("/", "/"), Place("/tmp")]).identity("/tmp/x /y") == "/tmp/x /y"
+
+
+def test_a_word_behind_an_escaped_end_of_line_is_masked_too() -> None:
+    one, other = (
+        rf'{{"output":"a.py\n{commit} start\n{clock} x"}}'
+        for commit, clock in (("e20a8b3", "15:33"), ("1d58c38", "16:01"))
+    )
+    assert MASKS.output(one) == MASKS.output(other)
+    assert MASKS.output(r'"a\nnew"') != MASKS.output(r'"a\nold"')

@@ -144,6 +144,8 @@ def test_two_model_calls_are_compared_as_requests(tmp_path: Path) -> None:
     assert "7 tokens read from a cache" in text
     assert b.tapes("diff", hashes[0], hashes[0]).returncode == 0
     assert b.tapes("diff", hashes[0], "one").returncode == 2
+    refused = b.tapes("diff", hashes[0], hashes[1], "--html", str(tmp_path / "page.html"))
+    assert (refused.returncode, b"two runs" in refused.stderr) == (2, True)
 
 
 class Reader(HTMLParser):

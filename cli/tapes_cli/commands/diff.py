@@ -81,6 +81,11 @@ def command(
     with open_archive() as archive:
         sides = asked(archive, a, thread), asked(archive, b, thread)
         if sides[0].exchange is not None or sides[1].exchange is not None:
+            if page is not None or opened is not None:
+                raise UsageError(
+                    f"{'--html' if page is not None else '--open'} is of two runs, and not of two model calls",
+                    hint="runs, or ranges of their steps: A:10..12 B:10..12",
+                )
             return _turns(sides, as_json=as_json)
         from tapes_cli import diff_story
         from tapes_cli.diff_all import Everything

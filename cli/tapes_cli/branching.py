@@ -112,7 +112,11 @@ def since(archive: Archive, at: Point, cwd: str) -> Iterator[str]:
         yield from difference(tree).lines()
         yield from (f"not sure: {doubt}" for doubt in tree.doubts)
         return
-    yield "no snapshot of the directory at that step is recorded: what its files were then is not known"
+    if trees:
+        roots = ", ".join(os.fsdecode(tree.root) for tree in trees)
+        yield f"the files of that step are those of {roots}, not of this directory: tapes checkout takes them out"
+    else:
+        yield "no snapshot of the directory at that step is recorded: what its files were then is not known"
     yield from _by_git(at.found.records[0][1].body.get("git") or {}, cwd)
 
 

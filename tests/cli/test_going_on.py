@@ -25,6 +25,8 @@ def test_the_command_alone_goes_to_standard_output(tmp_path: Path) -> None:
             str(tmp_path),
             ["claude", "--resume", told["id"]],
         )
+        assert not any("no snapshot" in note for note in told["notes"]), told["notes"]
+        assert any(f"those of {b.project}" in note for note in told["notes"]), told["notes"]
         out = [row for row in b.rows("checkout", "--list") if row["kind"] == "claude"]
         assert [row["path"] for row in out] == [str(path), told["path"]]
 

@@ -139,7 +139,10 @@ def _exchange(run: Run, number: int | None, record: Digest | None, text: str) ->
         step = next((step for step in run.all if step.number == number), None)
         if step is None:
             last = run.all[-1].number if run.all else 0
-            raise NotFound(f"{text}: there is no such step", hint=f"the last one is {last}; ranges: REF:1..{last}")
+            raise NotFound(
+                f"{text}: there is no such step",
+                hint=f"the last one is {last}; ranges: REF:1..{last}" if last else "it has none",
+            )
         if step.exchange is not None:
             return step.exchange
     elif record is not None:

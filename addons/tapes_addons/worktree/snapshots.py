@@ -279,6 +279,8 @@ class Snapshots:
         if seen.is_dir:
             return Entry(path, "dir", mode, 0, 0, None, None, facts), b""
         if row.raw is None or why:
+            if row.origin and row.why == "large" and self._clean(row.origin) == row.origin:
+                facts["from"] = row.origin
             return Entry(path, seen.kind, mode, seen.size, seen.mtime_ns, None, None, facts), b""
         stored = row.raw
         if secrets:

@@ -106,16 +106,20 @@ def test_a_new_file_that_got_the_inode_of_a_deleted_one_is_no_rename(project: Pa
     assert draft.hash is not None
     snapshots = Snapshots(watched_tree.Tree(os.fsencode(project)), draft.hash, Redactor(), archive.commit)
     bench = Bench.of(archive, draft.hash)
+    with (project / "huge").open("wb") as file:
+        file.truncate(2**30)
     snapshots.take("start")
+    (project / "huge").rename(project / "enormous")
     # Written in place under another name: what a reused inode looks like, on every file system.
     (project / "src" / "b.py").rename(project / "other.py").write_text("nothing of it\n")
     (project / "src" / "a.py").rename(project / "grown.py")
-    with (project / "grown.py").open("a") as file:
-        file.write("more\n")
+    with (project / "grown.py").open("a") as grown:
+        grown.write("more\n")
     snapshots.take("command")
     rows = {row.path: row for record in bench.records() for row in bench.rows(record)}
     assert "from" not in rows[b"other.py"].facts
     assert rows[b"grown.py"].facts["from"] == b"src/a.py"
+    assert rows[b"enormous"].facts == {"why": "large", "from": b"huge"}
 
 
 def test_one_file_is_not_renamed_to_two(project: Path) -> None:

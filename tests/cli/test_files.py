@@ -57,6 +57,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     session.tell((use, "done"))
     shot.write([], "end", full=False)
     session.close()
+    twice = Session(archive, name="twice")
+    shot = Shot(twice)
+    shot.take({"a": b"1\n"}, "start")
+    shot.write([(gone("a"), b""), (file("b", b"1\n", facts={"from": b"a"}), b"1\n")], "command", full=False)
+    shot.write([(gone("b"), b""), (file("c", b"1\n", facts={"from": b"b"}), b"1\n")], "command", full=False)
+    shot.write([(file("c", b"1\n2\n"), b"1\n2\n")], "end", full=False)
+    twice.close()
     bare = Session(archive, name="bare")
     bare.run("true")
     bare.close()
@@ -117,6 +124,12 @@ def test_what_changed_since_the_start_is_told_with_its_step_and_verdict(tapes: T
     assert found["src/a"]["hash"] == blob_digest(SED).hex()
     said = tapes("files", "story").stdout
     assert "3 changed since the start" in said and "! never" in said
+
+
+def test_a_file_that_was_renamed_twice_and_edited_is_told_with_its_first_name(tapes: Tapes) -> None:
+    (row,) = rows(tapes, "files", "twice")
+    assert (row["path"], row["change"], row["from"]) == ("c", "renamed", "a")
+    assert "a → c" in tapes("files", "twice").stdout
 
 
 def test_at_an_earlier_step_only_what_had_changed_by_then(tapes: Tapes) -> None:

@@ -115,15 +115,17 @@ def show_files(asked: Asked, *, everything: bool) -> None:
             continue
         at = at_ref(tree, asked.ref)
         last = _latest(asked.found, tree, at)
-        changed = {d.path: d.change for d in differ(tree, tree.tree(0), at) if below(d.path, chosen)}
+        diffs = [diff for diff in differ(tree, tree.tree(0), at) if below(diff.path, chosen)]
+        changed = {diff.path: diff.change for diff in diffs}
+        olds = {diff.path: diff.was.path for diff in diffs if diff.change == "renamed" and diff.was is not None}
         bare = {path for path in changed if not _is_news(at, last.get(path), changed, path)}
         changed = {path: change for path, change in changed.items() if path not in bare}
         missing = [c for c in _missing(asked, tree, at) if below(c.claim.path, chosen)]
         if asked.as_json:
-            _as_json(tree, at, changed, last, missing, chosen, everything=everything)
+            _as_json(tree, at, changed, olds, last, missing, chosen, everything=everything)
             continue
         lines += [*([""] if lines else []), *_heading(asked.found, tree, at, len(changed), asked.ref)]
-        lines += _table(tree, at, changed, last, chosen, everything=everything)
+        lines += _table(tree, at, changed, olds, last, chosen, everything=everything)
         lines += [
             output.styled(
                 f"! {name(c.claim.path)}  step {c.claim.step} says it did {c.claim.action} it: {c.why}", fg="red"
@@ -187,6 +189,7 @@ def _table(
     tree: Worktree,
     at: Tree,
     changed: dict[bytes, str],
+    olds: dict[bytes, bytes],
     last: dict[bytes, Change],
     chosen: Sequence[bytes],
     *,
@@ -195,7 +198,7 @@ def _table(
     rows: list[tuple[str, ...]] = []
     for path in sorted(changed):
         change, entry = last.get(path), at.entries.get(path)
-        moved = change.version.moved if change and changed[path] == "renamed" else None
+        moved = olds.get(path)
         said = (by(change), verdict(change)) if change else ("", "")
         told = f"{shown(moved)} → {shown(path)}" if moved is not None else shown(path)
         if entry is not None and changed[path] == "mode" and path in tree.base:
@@ -221,6 +224,7 @@ def _as_json(
     tree: Worktree,
     at: Tree,
     changed: dict[bytes, str],
+    olds: dict[bytes, bytes],
     last: dict[bytes, Change],
     missing: Sequence[Claimed],
     chosen: Sequence[bytes],
@@ -241,7 +245,7 @@ def _as_json(
         if held is None:
             continue
         about = change_object(change) if change and path in changed else {}
-        moved = change.version.moved if change and changed.get(path) == "renamed" else None
+        moved = olds.get(path)
         output.show_json(
             {
                 **entry_object(held),

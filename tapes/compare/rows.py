@@ -210,6 +210,6 @@ def alike_lines(one: str, other: str, masks: Masks, *, in_any_order: bool = Fals
     if len(a) != len(b):
         # A place that is longer than the other may have been wrapped; else it is another text.
         return " ".join(masks.output(one).split()) == " ".join(masks.output(other).split())
-    if all(x == y or masks.output(x).split() == masks.output(y).split() for x, y in zip(a, b, strict=True)):
+    if all(x == y or masks.alike(x, y) for x, y in zip(a, b, strict=True)):
         return True
     return in_any_order and sorted(map(masks.output, a)) == sorted(map(masks.output, b))

@@ -89,3 +89,20 @@ def test_a_word_behind_an_escaped_end_of_line_is_masked_too() -> None:
     )
     assert MASKS.output(one) == MASKS.output(other)
     assert MASKS.output(r'"a\nnew"') != MASKS.output(r'"a\nold"')
+
+
+@pytest.mark.parametrize("form", ["{0} work\n9af53db start", "Recent commits:\n{0} start", r'"commits:\n{0} start"'])
+def test_a_short_hash_without_a_letter_is_masked_among_commits(form: str) -> None:
+    assert MASKS.output(form.format("9421943")) == MASKS.output(form.format("08e6dc3"))
+
+
+def test_seven_digits_elsewhere_are_a_number() -> None:
+    assert MASKS.output("9421943 rows") != MASKS.output("9421944 rows")
+    assert MASKS.output("commit 08e6dc3: 9421943 rows") != MASKS.output("commit 08e6dc3: 9421944 rows")
+
+
+def test_a_number_is_a_hash_where_the_other_side_has_one() -> None:
+    assert MASKS.alike("9421943 work", "08e6dc3 work")
+    assert MASKS.alike("  08e6dc3 work", "9421943 work")
+    assert not MASKS.alike("9421943 rows", "9421944 rows")
+    assert not MASKS.alike("9421943 work", "08e6dc3 play")

@@ -45,7 +45,7 @@ _COMMIT = pattern(
     r"(\b(?:commit|index|HEAD is now at|Updating|Merge:|blob|tree|parent) |\[[\w./-]+ (?:\(root-commit\) )?)"
     r"(?:‹hex›|[0-9a-f]{7,40}\b)(?:\.\.(?:‹hex›|[0-9a-f]{7,40}\b))?"
 )
-_DIGITS = pattern(r"(^[*|\\/ ]*|\\n )\d{7}(?= [^\d\s]|$)", re.M)
+_DIGITS = pattern(r"(^[*|\\/ ]*|\\n |\")\d{7}(?= [^\d\s]|$)", re.M)
 """One in 27 of git's short hashes has no letter. At the begin of a line, in a text of commits, it is taken for one."""
 _JOB = pattern(r"^\[\d+\] \d{3,}$", re.M)
 _DATE = pattern(

@@ -91,7 +91,9 @@ def test_a_word_behind_an_escaped_end_of_line_is_masked_too() -> None:
     assert MASKS.output(r'"a\nnew"') != MASKS.output(r'"a\nold"')
 
 
-@pytest.mark.parametrize("form", ["{0} work\n9af53db start", "Recent commits:\n{0} start", r'"commits:\n{0} start"'])
+@pytest.mark.parametrize(
+    "form", ["{0} work\n9af53db start", "Recent commits:\n{0} start", r'"commits:\n{0} start"', '"{0} x",1a2b3c4']
+)
 def test_a_short_hash_without_a_letter_is_masked_among_commits(form: str) -> None:
     assert MASKS.output(form.format("9421943")) == MASKS.output(form.format("08e6dc3"))
 

@@ -131,6 +131,19 @@ class Bench:
         return b"\0".join(parts)
 
 
+def processes_of(module: str, home: Path) -> list[int]:
+    """Processes of ours that run this module for this archive."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words, environ = (path / "cmdline").read_bytes(), (path / "environ").read_bytes()
+        except OSError:
+            continue
+        if module.encode() in words and str(home).encode() in environ:
+            found.append(int(path.name))
+    return found
+
+
 @contextmanager
 def bench(folder: Path, script: object, *provider_options: str) -> Iterator[Bench]:
     """A provider that follows `script` (a list of turns, or a whole script file's content)."""

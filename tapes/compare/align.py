@@ -9,13 +9,13 @@ bounds (CELLS), and the same two runs always give the same.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from tapes.compare.action import alike, shared
 from tapes.compare.units import Unit
+from tapes.session.linediff import ascending
 
 CELLS = 400_000
 """Pairs of units that are looked at in one stretch; a longer one is cut at fixed points, else banded."""
@@ -96,19 +96,7 @@ def _fixed(ours: Sequence[Unit], theirs: Sequence[Unit], a: int, b: int, c: int,
     mine, its = Counter(u.meaning for u in ours[a:b]), Counter(u.meaning for u in theirs[c:d])
     where = {u.meaning: j for j, u in enumerate(theirs[c:d], c) if its[u.meaning] == 1}
     pairs = [(i, where[u.meaning]) for i, u in enumerate(ours[a:b], a) if mine[u.meaning] == 1 and u.meaning in where]
-    tops: list[int] = []
-    ends: list[int] = []
-    links: list[int] = []
-    for number, (_, j) in enumerate(pairs):
-        at = bisect_left(tops, j)
-        links.append(ends[at - 1] if at else -1)
-        tops[at : at + 1], ends[at : at + 1] = [j], [number]
-    chosen = []
-    number = ends[-1] if ends else -1
-    while number >= 0:
-        chosen.append(pairs[number])
-        number = links[number]
-    return chosen[::-1]
+    return ascending(pairs)
 
 
 def _needleman(ours: Sequence[Unit], theirs: Sequence[Unit], a: int, c: int) -> list[Pair]:

@@ -107,7 +107,7 @@ class _Matching:
         ours, theirs = Counter(self._old[a:b]), Counter(self._new[c:d])
         where = {line: y for y, line in enumerate(self._new[c:d], c) if theirs[line] == 1}
         pairs = [(x, where[line]) for x, line in enumerate(self._old[a:b], a) if ours[line] == 1 and theirs[line] == 1]
-        return _ascending(pairs)
+        return ascending(pairs)
 
     def _shortest(self, a: int, b: int, c: int, d: int) -> list[Same]:
         """Myers' greedy search for the fewest edits, given up when they are many."""
@@ -150,7 +150,7 @@ def _back(trace: list[dict[int, int]], x: int, y: int) -> list[tuple[int, int, i
     return found[::-1]
 
 
-def _ascending(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def ascending(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The longest run of pairs (ascending by their first) in which the second ascends too."""
     tops: list[int] = []
     ends: list[int] = []

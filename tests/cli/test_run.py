@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from support import KEY, Bench, bench
+from support import KEY, Bench, bench, processes_of
 from tapes_addons.terminal import supervisor
 
 QUICK = {"first_ms": 5, "gap_ms": 1, "chars": 16}
@@ -209,19 +209,6 @@ def test_a_port_that_is_taken_is_125_and_says_so(tmp_path: Path) -> None:
 # -- faults of our own
 
 
-def recorders(home: Path) -> list[int]:
-    """Capture processes that work for this archive."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            words, environ = (path / "cmdline").read_bytes(), (path / "environ").read_bytes()
-        except OSError:
-            continue
-        if b"tapes_addons.recorder" in words and str(home).encode() in environ:
-            found.append(int(path.name))
-    return found
-
-
 LONG = {
     "pace": {"first_ms": 5, "gap_ms": 10, "chars": 8},
     "scripts": {
@@ -245,9 +232,9 @@ def test_a_run_that_is_refused_leaves_no_capture_process_behind(tmp_path: Path, 
     b = Bench(tmp_path)
     assert b.tapes("run", *words).returncode == 125
     until = time.monotonic() + 20
-    while recorders(b.home) and time.monotonic() < until:
+    while processes_of("tapes_addons.recorder", b.home) and time.monotonic() < until:
         time.sleep(0.05)
-    assert recorders(b.home) == []
+    assert processes_of("tapes_addons.recorder", b.home) == []
     assert b.tapes("log").stdout == b""
 
 
@@ -266,7 +253,9 @@ def test_killing_the_capture_process_costs_the_agent_nothing_but_a_retry(tmp_pat
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(1.3)
             # One that has not begun the session yet leaves nothing to be a gap in.
-            for pid in recorders(b.home) if killed < 2 and b.tapes("log", "--json").stdout else []:
+            for pid in (
+                processes_of("tapes_addons.recorder", b.home) if killed < 2 and b.tapes("log", "--json").stdout else []
+            ):
                 os.kill(pid, signal.SIGKILL)
                 killed += 1
         out = process.communicate(timeout=60)[0].decode()

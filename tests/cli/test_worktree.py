@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Bench, bench
+from support import Bench, bench, processes_of
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.summary import Summary
 from tapes.record import listing
@@ -109,7 +109,7 @@ def test_a_killed_snapshot_process_is_replaced_and_costs_a_gap(tmp_path: Path) -
         while not (b.project / "f").exists() and time.monotonic() < until:
             time.sleep(0.02)
         time.sleep(0.3)
-        killed = takers(b.home)
+        killed = processes_of("tapes_addons.worktree", b.home)
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         _, said = process.communicate(timeout=60)
@@ -120,15 +120,3 @@ def test_a_killed_snapshot_process_is_replaced_and_costs_a_gap(tmp_path: Path) -
         assert row["gaps"] == 1
         files = {path: r for _, rows in snapshots(b) for path, r in rows.items()}
         assert files[b"f"].length == 8
-
-
-def takers(home: Path) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            words, environ = (path / "cmdline").read_bytes(), (path / "environ").read_bytes()
-        except OSError:
-            continue
-        if b"tapes_addons.worktree" in words and str(home).encode() in environ:
-            found.append(int(path.name))
-    return found

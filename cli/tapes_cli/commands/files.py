@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import click
 
@@ -106,6 +107,20 @@ def _steps(ranged: re.Match[str]) -> tuple[int | None, int | None]:
 # -- a tree
 
 
+class _Seen(NamedTuple):
+    """A root as it is shown."""
+
+    tree: Worktree
+    at: Tree
+    changed: dict[bytes, str]
+    """How each path differs from the start."""
+    olds: dict[bytes, bytes]
+    """What renamed ones were called."""
+    last: dict[bytes, Change]
+    chosen: Sequence[bytes]
+    """Below these; all where there are none."""
+
+
 def show_files(asked: Asked, *, everything: bool) -> None:
     lines: list[str] = []
     named = [find_path(asked.found.trees, path) for path in asked.paths]
@@ -122,10 +137,10 @@ def show_files(asked: Asked, *, everything: bool) -> None:
         changed = {path: change for path, change in changed.items() if path not in bare}
         missing = [c for c in _missing(asked, tree, at) if below(c.claim.path, chosen)]
         if asked.as_json:
-            _as_json(tree, at, changed, olds, last, missing, chosen, everything=everything)
+            _as_json(_Seen(tree, at, changed, olds, last, chosen), missing, everything=everything)
             continue
         lines += [*([""] if lines else []), *_heading(asked.found, tree, at, len(changed), asked.ref)]
-        lines += _table(tree, at, changed, olds, last, chosen, everything=everything)
+        lines += _table(_Seen(tree, at, changed, olds, last, chosen), everything=everything)
         lines += [
             output.styled(
                 f"! {name(c.claim.path)}  step {c.claim.step} says it did {c.claim.action} it: {c.why}", fg="red"
@@ -185,16 +200,8 @@ def _heading(found: Attribution, tree: Worktree, at: Tree, changed: int, ref: Re
     yield ""
 
 
-def _table(
-    tree: Worktree,
-    at: Tree,
-    changed: dict[bytes, str],
-    olds: dict[bytes, bytes],
-    last: dict[bytes, Change],
-    chosen: Sequence[bytes],
-    *,
-    everything: bool,
-) -> Iterator[str]:
+def _table(seen: _Seen, *, everything: bool) -> Iterator[str]:
+    tree, at, changed, olds, last, chosen = seen
     rows: list[tuple[str, ...]] = []
     for path in sorted(changed):
         change, entry = last.get(path), at.entries.get(path)
@@ -220,17 +227,8 @@ def _table(
         yield output.styled(line, fg=COLOURS.get(row[0]))
 
 
-def _as_json(
-    tree: Worktree,
-    at: Tree,
-    changed: dict[bytes, str],
-    olds: dict[bytes, bytes],
-    last: dict[bytes, Change],
-    missing: Sequence[Claimed],
-    chosen: Sequence[bytes],
-    *,
-    everything: bool,
-) -> None:
+def _as_json(seen: _Seen, missing: Sequence[Claimed], *, everything: bool) -> None:
+    tree, at, changed, olds, last, chosen = seen
     where = {
         "root": shown(tree.root),
         "snapshot": at.snapshot.n,

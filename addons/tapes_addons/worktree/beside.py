@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -27,8 +27,6 @@ from tapes_addons.worktree.task import Task, line, secret_line
 MODULE = ("-P", "-m", "tapes_addons.worktree")
 MAX_RESTARTS = 3
 SHOW_S, SHOW_AGAIN_S = 1.0, 5.0
-
-_Counts = Mapping[str, int]
 
 
 class Beside:

@@ -22,7 +22,6 @@ _REF = re.compile(
     r"(?P<ref>[^#]*?)(?:#(?P<thread>.+?))?(?::(?:(?P<first>\d{0,9})\.\.(?P<last>\d{0,9})|(?P<step>\d{1,9})))?",
     re.DOTALL,
 )
-FACES = ("stat", "first", "commands", "files", "prompts")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ VERBS = {
     "serve": "Record agents that are started elsewhere, until stopped",
     "env": "Print the settings that lead an agent to tapes serve",
     "addon-path": "Print the script for a mitmproxy of your own",
+    "deck": "Look at sessions on a screen: find, walk, replay, compare",
     "log": "List the recorded sessions",
     "show": "Show a session's timeline, exchanges or egress",
     "commands": "List the commands that ran: asked, ran and told side by side",

@@ -1,8 +1,8 @@
 """What the deck's model hands to its widgets: lines of harmless pieces, each with the name of a style.
 
-A style is a name and no colour (`error`, `dim`, `bold`, …; several with a blank between them): what it looks like is the
-theme's business, and without colour something of it must still be seen. Nothing captured becomes a piece but through
-`harmless`, so that whoever draws a line need not think of it.
+A style is a name and no colour (`error`, `dim`, `bold`, …; several with a blank between them): what it looks like is
+the theme's business, and without colour something of it must still be seen. Nothing captured becomes a piece but
+through `harmless`, so that whoever draws a line need not think of it.
 """
 
 from __future__ import annotations

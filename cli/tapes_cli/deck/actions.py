@@ -1,0 +1,114 @@
+"""All that can be done in the deck, on one page: keys are data.
+
+The bindings of every screen and widget, the help page, the command palette and the tables of docs/deck.md are made from
+these rows. An action of the place `session` is the method `action_<name>` of the class that says
+`BINDINGS = bindings("session")`; a test holds that all of them are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.binding import Binding
+
+from tapes.values import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    on: str
+    """Where it can be done: one of PLACES."""
+    name: str
+    """The method without `action_`; with its arguments, where it has some."""
+    keys: tuple[str, ...]
+    """As Textual names keys; the first is the one that is shown."""
+    says: str
+    """In a word or two, for the line of keys and the palette."""
+    help: str
+    """In a sentence."""
+    shown: bool = False
+    """In the line of keys."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.on}.{self.name}"
+
+
+PLACES = {
+    "deck": "Everywhere",
+    "rows": "In every list",
+    "reader": "In a long text",
+    "sessions": "Sessions",
+    "tape": "In a session, on every screen of it",
+    "timeline": "Timeline",
+    "commands": "Commands",
+    "files": "Files",
+    "terminal": "Terminal",
+    "compare": "Compare",
+    "results": "Search results",
+}
+
+ACTIONS = (
+    Action("deck", "back", ("escape", "q"), "Back", "Close what is open; on the list of sessions, leave.", True),
+    Action("deck", "help", ("question_mark", "f1"), "Help", "All keys of this screen, and what its signs mean.", True),
+    Action("deck", "command_palette", ("ctrl+p",), "Palette", "Find an action by its name."),
+    Action("deck", "quit", ("ctrl+q",), "Quit", "Leave the deck."),
+    Action("deck", "dark", ("ctrl+t",), "Dark/light", "Change between a dark and a light theme."),
+    Action("deck", "results", ("S",), "Search all", "Search all sessions: the language of `tapes search`."),
+    Action("rows", "move(1)", ("j", "down"), "Next", "The next row."),
+    Action("rows", "move(-1)", ("k", "up"), "Previous", "The row before."),
+    Action("rows", "page(1)", ("pagedown", "ctrl+d"), "Page down", "A page further."),
+    Action("rows", "page(-1)", ("pageup", "ctrl+u"), "Page up", "A page back."),
+    Action("rows", "first", ("0", "home"), "First", "The first row."),
+    Action("rows", "last", ("dollar_sign", "end", "G"), "Last", "The last row."),
+    Action("rows", "choose", ("enter",), "Open", "What the row stands for."),
+    Action("sessions", "filter", ("slash",), "Filter", "Only sessions with these words, in title or contents.", True),
+    Action("sessions", "sort(1)", ("s",), "Sort", "By the next column.", True),
+    Action("sessions", "reverse", ("r",), "Reverse", "The other way round."),
+    Action("sessions", "compare", ("d",), "Compare", "Choose a session, then another one to compare it with.", True),
+    Action("sessions", "copy_hash", ("y",), "Copy hash", "The session's hash, to the clipboard."),
+    Action("sessions", "export", ("e",), "Export", "Write the session to a file."),
+    Action("tape", "view('timeline')", ("1",), "Timeline", "The steps, and each in full.", True),
+    Action("tape", "view('commands')", ("2",), "Commands", "What ran: asked, ran and told side by side.", True),
+    Action("tape", "view('files')", ("3",), "Files", "The files as they were, and each one's versions.", True),
+    Action("tape", "view('terminal')", ("4",), "Terminal", "The recorded screen at this step.", True),
+    Action("tape", "view('compare')", ("5",), "Compare", "This session beside another one.", True),
+    Action("tape", "failure(1)", ("right_square_bracket",), "Next failure", "The next step that failed."),
+    Action("tape", "failure(-1)", ("left_square_bracket",), "Last failure", "The failed step before."),
+    Action("tape", "jump", ("g", "colon"), "Jump", "To a step, a time, or the beginning of a hash.", True),
+    Action("tape", "mark", ("m",), "Mark", "Put a label on this step: a note in the session's chain."),
+    Action("tape", "breakpoint", ("b",), "Break", "Where playing stops: here, on a pattern, on every failure."),
+    Action("tape", "copy_hash", ("y",), "Copy hash", "The hash of the step's record, to the clipboard."),
+    Action("tape", "copy_command", ("Y",), "Copy command", "The step's command, else its words, to the clipboard."),
+    Action("tape", "open", ("o",), "Pager", "The step in your pager ($PAGER)."),
+    Action("tape", "export", ("e",), "Export", "Write the session, up to this step or whole, to a file."),
+    Action("tape", "checkout", ("c",), "Checkout", "Take this moment out as files; the agent's own form, too."),
+    Action("tape", "compare", ("d",), "Compare with", "Choose a session to compare this one with."),
+    Action("tape", "follow", ("f",), "Follow", "Stay on the last step while the session grows."),
+    Action("timeline", "out", ("h", "left"), "Out", "Out of a thread; fold it."),
+    Action("timeline", "into", ("l", "right"), "In", "Into a thread; unfold it."),
+    Action("timeline", "alike(1)", ("n",), "Next of a kind", "The next step like this one; the next hit of a search."),
+    Action("timeline", "alike(-1)", ("p",), "Last of a kind", "The one before."),
+    Action("timeline", "search", ("slash",), "Search", "In this session: the language of `tapes search`.", True),
+    Action("timeline", "play", ("space",), "Play", "At recorded pace; again: stop.", True),
+    Action("timeline", "speed(1)", ("greater_than_sign",), "Faster", "Play twice as fast: 1 to 16 times."),
+    Action("timeline", "speed(-1)", ("less_than_sign",), "Slower", "Play half as fast."),
+    Action("timeline", "idle", ("i",), "Idle cap", "How long playing waits at most."),
+    Action("timeline", "tab(1)", ("v",), "Next tab", "Read, request, response, record, context, state."),
+    Action("timeline", "tab(-1)", ("V",), "Last tab", "The tab before."),
+    Action("timeline", "scroll(1)", ("J", "shift+down"), "Scroll", "The step's text a few lines down."),
+    Action("timeline", "scroll(-1)", ("K", "shift+up"), "Scroll back", "A few lines up."),
+)  # fmt: skip
+
+
+def actions(*places: str) -> Iterator[Action]:
+    """Those of some places, in the order of this page."""
+    return (action for action in ACTIONS if action.on in places)
+
+
+def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
+    """For the BINDINGS of the class that has a place's methods."""
+    return [
+        Binding(",".join(action.keys), action.name, action.says, show=action.shown, tooltip=action.help, id=action.id)
+        for action in actions(place)
+    ]

@@ -1,0 +1,187 @@
+"""The steps of a session as rows: a tree of threads, each under the call that started it, that can be folded.
+
+A row is a step, the heading of a thread with all its steps below it, or reminders that follow one another as one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from tapes.session.threads import Thread
+from tapes.session.view import Step
+from tapes_cli import output
+from tapes_cli.deck.model.styled import BLANK, Line, columns, fitted, joined, styled
+from tapes_cli.deck.model.tape import Told
+from tapes_cli.story import ACTION_ICONS, ICONS, flow, folding, label
+
+STYLES = {
+    "prompt": "prompt",
+    "answer": "answer",
+    "thinking": "dim italic",
+    "reminder": "dim",
+    "tool.use": "tool",
+    "tool.result": "",
+    "command": "command",
+    "error": "error",
+    "gap": "error",
+    "note": "note",
+    "seam": "seam",
+    "withheld": "dim",
+}
+TIME_FROM, TOOK_FROM, TOKENS_FROM = 56, 70, 96
+"""Columns from which on a row has its time, how long it took, and its tokens."""
+
+
+type _Flat = tuple[Step, int, str, Thread | None, Sequence[Step]]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A row. `end`: the place of the first node behind all that hangs below it."""
+
+    step: Step
+    depth: int
+    end: int
+    key: str = ""
+    """What it is folded by; empty where nothing hangs below it."""
+    thread: Thread | None = None
+    group: Sequence[Step] = ()
+
+    @property
+    def number(self) -> int:
+        return self.step.number
+
+
+@dataclass(slots=True)
+class Outline:
+    """The rows of one reading; a `Source` of the widget that lists them."""
+
+    told: Told
+    nodes: list[Node]
+    visible: list[int]
+    """Places of the nodes that are listed."""
+    marks: dict[int, Line] = field(default_factory=dict)
+    """Signs before a step: marks, breaks, hits."""
+    _rows: dict[int, int] = field(default_factory=dict)
+    """By the number of a step the place of its node."""
+
+    @classmethod
+    def of(cls, told: Told, folded: Collection[str]) -> Self:
+        nodes = _nodes(told)
+        rows: dict[int, int] = {}
+        for place, node in enumerate(nodes):
+            if node.thread is None:
+                rows |= {step.number: place for step in node.group or (node.step,)}
+        found = cls(told, nodes, [], _rows=rows)
+        found.fold(folded)
+        return found
+
+    def fold(self, folded: Collection[str]) -> None:
+        self.visible = []
+        place = 0
+        while place < len(self.nodes):
+            self.visible.append(place)
+            node = self.nodes[place]
+            place = node.end if node.key and node.key in folded else place + 1
+
+    def __len__(self) -> int:
+        return len(self.visible)
+
+    def node(self, row: int) -> Node | None:
+        return self.nodes[self.visible[row]] if 0 <= row < len(self.visible) else None
+
+    def row_of(self, number: int) -> int:
+        """The row that a step is on; where it is folded away, that of what it is folded into."""
+        return max(0, bisect_right(self.visible, self._rows.get(number, 0)) - 1)
+
+    def parent(self, row: int) -> int | None:
+        """The row of the heading that a row hangs below."""
+        place = self.visible[row]
+        above = (r for r in range(row - 1, -1, -1) if self.nodes[self.visible[r]].key)
+        return next((r for r in above if self.nodes[self.visible[r]].end > place), None)
+
+    def line(self, index: int, width: int) -> Line:
+        place = self.visible[index]
+        node = self.nodes[place]
+        listed = index + 1 < len(self.visible) and self.visible[index + 1] == place + 1
+        if node.thread is not None:
+            return self._heading(node, width, open_=listed and node.end > place + 1)
+        step = folding(node.group) if node.group else node.step
+        return self._step(step, node.depth, width)
+
+    def _heading(self, node: Node, width: int, *, open_: bool) -> Line:
+        assert node.thread is not None
+        steps = node.group
+        failed = sum(step.failed for step in steps)
+        took = output.duration(steps[-1].wall_ns - steps[0].wall_ns)
+        sign = "▾" if open_ else "▸"
+        text = f"{'│ ' * (node.depth - 1)}{sign} {label(node.thread)} · {len(steps)} steps · {took}"
+        line = styled(f"{'':>5}{text}", "bold")
+        return fitted(joined(line, styled(f" · {failed} failed", "error") if failed else BLANK), width)
+
+    def _step(self, step: Step, depth: int, width: int) -> Line:
+        icon = "✗" if step.failed else ICONS[step.type]
+        if step.type == "tool.use" and not step.failed:
+            icon = ACTION_ICONS.get(step.facts.get("action", ""), icon)
+        doubt = step.facts.get("verdict", "matched") != "matched"
+        style = "error" if step.failed else "warn" if doubt else STYLES.get(step.type, "")
+        sign = self.marks.get(step.number, BLANK)
+        time = output.wall(step.wall_ns)[11:]
+        usage = step.facts.get("usage") or {}
+        given = sum(count for kind, count in usage.items() if kind not in ("output", "reasoning"))
+        tokens = flow(given, usage.get("output", 0)).removesuffix(" tok") if usage else ""
+        took = step.facts.get("duration_us")
+        spent = output.duration(took * 1000) if took is not None else ""
+        text = joined(
+            ((f"{'│ ' * depth}{icon} ", style),) if depth or icon else BLANK,
+            styled(self.told.story.brief(step), style),
+        )
+        wide = [(styled(time, "dim"), 8 if width >= TIME_FROM else 0, False)]
+        tail = [
+            (styled(spent, "dim"), 7 if width >= TOOK_FROM else 0, True),
+            (styled(tokens, "dim"), 12 if width >= TOKENS_FROM else 0, True),
+        ]
+        taken = 6 + sum(cells + 1 for _, cells, _ in (*wide, *tail) if cells)
+        number = joined(styled(f"{step.number:>4}", "dim"), sign)
+        return columns([(number, 5, False), *wide, (text, max(4, width - taken), False), *tail], gap=" ")
+
+
+def _nodes(told: Told) -> list[Node]:
+    """In the order of the story."""
+    flat: list[_Flat] = []
+    run: list[Step] = []
+    deep = 0
+
+    def close() -> None:
+        if run:
+            flat.append((run[0], deep, "", None, tuple(run) if len(run) > 1 else ()))
+            run.clear()
+
+    for item, depth in told.story.told(told.steps):
+        if run and (not isinstance(item, Step) or item.type != "reminder" or depth != deep):
+            close()
+        if not isinstance(item, Step):
+            thread, steps = item
+            flat.append((steps[0], depth, f"thread {thread.id}", thread, steps))
+        elif item.type == "reminder":
+            run.append(item)
+            deep = depth
+        else:
+            flat.append((item, depth, "", None, ()))
+    close()
+    return [
+        Node(step, depth, _end(flat, place) if thread else place + 1, key, thread, group)
+        for place, (step, depth, key, thread, group) in enumerate(flat)
+    ]
+
+
+def _end(flat: Sequence[_Flat], place: int) -> int:
+    """Steps of a thread hang as deep as its heading; what hangs less deep, or another heading as deep, ends it."""
+    depth = flat[place][1]
+    for after in range(place + 1, len(flat)):
+        if flat[after][1] < depth or (flat[after][3] is not None and flat[after][1] == depth):
+            return after
+    return len(flat)

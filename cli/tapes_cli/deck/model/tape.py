@@ -1,0 +1,110 @@
+"""A session as the deck holds it: the last reading of it, and the step that all screens are at.
+
+Read in worker threads: first the beginning, so that something is there at once, then all; and again when another
+process has recorded more. Each reading is a value of its own (`Told`), so that a screen that draws one is not disturbed
+by the next.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tapes.archive.base import Archive
+from tapes.archive.summary import Summary
+from tapes.errors import NotFound
+from tapes.record.digest import Digest
+from tapes.session.rows import summary_of
+from tapes.session.view import Step, View, view
+from tapes_cli.deck.model.course import Course
+from tapes_cli.story import Story
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One reading of a session. Step N is `steps[N - 1]`."""
+
+    summary: Summary
+    view: View
+    steps: Sequence[Step]
+    story: Story
+    failures: Sequence[int]
+    """Numbers of the steps that failed, ascending."""
+    course: Course
+    whole: bool
+    """Nothing that was recorded by then is left out."""
+
+    def step(self, number: int) -> Step | None:
+        return self.steps[number - 1] if 0 < number <= len(self.steps) else None
+
+    def failure(self, number: int, direction: int) -> int | None:
+        """The next failed step behind, or before, a step."""
+        place = bisect_right(self.failures, number)
+        if direction > 0:
+            return self.failures[place] if place < len(self.failures) else None
+        place -= bool(place and self.failures[place - 1] == number)
+        return self.failures[place - 1] if place else None
+
+    def alike(self, number: int, direction: int) -> int | None:
+        """The next step of the type that this one has."""
+        here = self.step(number)
+        if here is None:
+            return None
+        others = range(number, len(self.steps)) if direction > 0 else range(number - 2, -1, -1)
+        return next((self.steps[n].number for n in others if self.steps[n].type == here.type), None)
+
+    def of_record(self, digest: Digest) -> int | None:
+        """The step that a record, or else its exchange, is told by."""
+        return next((s.number for s in self.steps if s.hash == digest), None) or next(
+            (s.number for s in self.steps if s.exchange == digest), None
+        )
+
+    def at_time(self, wall_ns: int) -> int:
+        """The last step that had begun by then; the first where none had."""
+        return max((s.number for s in self.steps if s.wall_ns <= wall_ns), default=1)
+
+
+@dataclass(slots=True)
+class Tape:
+    """One session in hand. Its readings are made by one worker at a time."""
+
+    archive: Archive
+    session: Digest
+    number: int = 1
+    """The current step."""
+    following: bool = False
+    told: Told | None = None
+    folded: set[str] = field(default_factory=set)
+    """Threads whose steps are not listed."""
+    _seq: int = -1
+    """Of the last record that was there when it was read."""
+
+    def has_grown(self) -> bool:
+        head = self.archive.head(self.session)
+        return head is not None and head[1] != self._seq
+
+    def read(self, most: int | None = None) -> Told:
+        """The first `most` records, or all that there are. Damaged where a record itself is, NotFound where the session
+        is gone."""
+        head = self.archive.head(self.session)
+        if head is None:
+            raise NotFound(f"there is no session {self.session.short()}")
+        found = view(self.archive, self.session)
+        steps = tuple(found.steps)
+        self._seq = head[1]
+        summary = summary_of(self.archive, self.session)
+        failures = [step.number for step in steps if step.failed]
+        story = Story(found.threads, summary.cwd)
+        self.told = Told(summary, found, steps, story, failures, Course.of(steps, summary.cwd), True)
+        return self.told
+
+    @property
+    def step(self) -> Step | None:
+        return self.told.step(self.number) if self.told else None
+
+    @property
+    def title(self) -> str:
+        """What it is called, as in `tapes log`."""
+        summary = self.told.summary if self.told else None
+        return (summary.name or summary.label if summary else "") or self.session.short()

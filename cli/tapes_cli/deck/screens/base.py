@@ -1,0 +1,139 @@
+"""What all screens of one session share: the session, its current step, how it is read, and what is done to a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import work
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Footer
+from textual.worker import get_current_worker
+
+from tapes.errors import Damaged, NotFound, Withheld
+from tapes_cli.deck.actions import bindings
+from tapes_cli.deck.messages import TapeRead, Trouble
+from tapes_cli.deck.model.tape import Tape
+from tapes_cli.deck.widgets.bar import Bar
+
+if TYPE_CHECKING:
+    from tapes_cli.deck.app import Deck
+
+LIVE_S = 0.5
+"""How often it is looked whether another process has recorded more: one look at a table."""
+FIRST = 400
+"""Records that are read before all are: a screen or two of steps."""
+
+
+class TapeScreen(Screen[None]):
+    """MUST say in its BINDINGS what it adds to those of `tape`."""
+
+    BINDINGS: ClassVar = bindings("tape")
+    VIEW = ""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+        self.tape = tape
+        self.bar = Bar(id="title")
+
+    @property
+    def deck(self) -> Deck:
+        return cast("Deck", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield self.bar
+        yield from self.body()
+        yield Footer()
+
+    def body(self) -> ComposeResult:
+        """What stands between the title and the line of keys."""
+        yield from ()
+
+    def on_mount(self) -> None:
+        if self.tape.told is None:
+            self.bar.say("reading…")
+            self.read()
+        else:
+            self.call_after_refresh(self._shown)
+        self.set_interval(LIVE_S, self._look)
+
+    # -- for the screens to fill in
+
+    def on_grown(self) -> None:
+        """The session has been read (again): `self.tape.told` is another value."""
+
+    def on_step(self, number: int) -> None:
+        """The current step is another one."""
+
+    # -- reading
+
+    def _look(self) -> None:
+        if self.is_current and self.tape.told is not None and self.tape.told.whole and self.tape.has_grown():
+            self.read()
+
+    @work(thread=True, exclusive=True, group="tape")
+    def read(self) -> None:
+        """Read the session: its beginning first, where nothing of it was read yet."""
+        worker = get_current_worker()
+        try:
+            if self.tape.told is None:
+                self.tape.read(FIRST)
+                self.post_message(TapeRead(self.tape.session, False))
+            if not worker.is_cancelled and (
+                self.tape.told is None or not self.tape.told.whole or self.tape.has_grown()
+            ):
+                self.tape.read()
+                self.post_message(TapeRead(self.tape.session, True))
+        except (Damaged, NotFound, Withheld) as error:
+            self.post_message(Trouble(str(error), error.hint))
+
+    def on_tape_read(self, message: TapeRead) -> None:
+        self._shown()
+
+    def on_trouble(self, message: Trouble) -> None:
+        self.bar.say(f"can not be read: {message.what}", "error")
+
+    def _shown(self) -> None:
+        told = self.tape.told
+        if told is None:
+            return
+        if self.tape.following and told.steps:
+            self.tape.number = len(told.steps)
+        self.tape.number = max(1, min(self.tape.number, len(told.steps))) if told.whole else self.tape.number
+        self.bar.title_of(self.tape, self.VIEW)
+        self.on_grown()
+        self.on_step(self.tape.number)
+
+    def go_to(self, number: int) -> None:
+        """Make another step the current one."""
+        told = self.tape.told
+        if told is None or not told.steps:
+            return
+        number = max(1, min(number, len(told.steps)))
+        if number != self.tape.number:
+            self.tape.number = number
+            self.on_step(number)
+
+    # -- actions
+
+    def action_view(self, view: str) -> None:
+        if view != self.VIEW:
+            self.deck.show_view(self.tape, view)
+
+    def action_failure(self, direction: int) -> None:
+        found = self.tape.told.failure(self.tape.number, direction) if self.tape.told else None
+        if found is None:
+            self.notify("no failure " + ("behind this step" if direction > 0 else "before this step"))
+        else:
+            self.go_to(found)
+
+    def action_follow(self) -> None:
+        self.tape.following = not self.tape.following
+        self._shown()
+
+    def action_copy_hash(self) -> None:
+        step = self.tape.step
+        if step is not None:
+            self.app.copy_to_clipboard(step.hash.hex())
+            self.notify(f"copied {step.hash.hex()}", markup=False)

@@ -1,0 +1,48 @@
+"""One line about what is shown: the session, and what is going on."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from tapes_cli import output
+from tapes_cli.deck.model.styled import Line, joined, styled
+from tapes_cli.deck.model.tape import Tape
+from tapes_cli.deck.widgets.palette import style_of
+
+
+class Bar(Static):
+    DEFAULT_CSS = """
+    Bar { height: 1; background: $panel; padding: 0 1; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+
+    def say(self, text: str, style: str = "dim") -> None:
+        self.tell(styled(text, style))
+
+    def tell(self, line: Line) -> None:
+        text = Text(no_wrap=True, overflow="ellipsis")
+        for piece, style in line:
+            text.append(piece, style_of(self.app, style))
+        self.update(text)
+
+    def title_of(self, tape: Tape, view: str) -> None:
+        """Which session it is, whose, and how it stands."""
+        told = tape.told
+        if told is None:
+            return
+        s = told.summary
+        parts = [styled(tape.title, "bold"), styled(f"{tape.session.short()} · {view}", "dim")]
+        parts.append(styled(f"{s.agent} {s.agent_version}".strip() if s.agent != "generic" else s.agent))
+        parts.append(styled(f"{len(told.steps)} steps" + ("" if told.whole else ", reading on …")))
+        parts.append(styled(output.duration(s.ended_ns - s.started_ns)))
+        style = "accent" if s.outcome == "open" else "ok" if s.status == 0 else "error"
+        parts.append(styled(s.outcome, style))
+        if s.gaps:
+            parts.append(styled(output.plural(s.gaps, "gap"), "error"))
+        if tape.following:
+            parts.append(styled("following", "accent"))
+        dot = styled(" · ", "dim")
+        self.tell(joined(*(joined(dot, part) if n else part for n, part in enumerate(parts))))

@@ -97,6 +97,9 @@ class Outline:
         """The row that a step is on; where it is folded away, that of what it is folded into."""
         return max(0, bisect_right(self.visible, self._rows.get(number, 0)) - 1)
 
+    def row_of_heading(self, node: Node) -> int:
+        return self.visible.index(self.nodes.index(node))
+
     def parent(self, row: int) -> int | None:
         """The row of the heading that a row hangs below."""
         place = self.visible[row]

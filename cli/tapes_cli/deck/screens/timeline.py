@@ -1,4 +1,4 @@
-"""A session step by step: its outline at the left, the step in full at the right."""
+"""A session step by step: its time at the top, its outline at the left, the step in full at the right."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.events import Resize
 from textual.widgets import Static
 
 from tapes_cli.deck.actions import bindings
-from tapes_cli.deck.model.outline import Outline
+from tapes_cli.deck.model.axis import Axis
+from tapes_cli.deck.model.outline import Node, Outline
+from tapes_cli.deck.model.standing import told_in_a_line
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.screens.base import TapeScreen
+from tapes_cli.deck.widgets.axis import TimeAxis
+from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.rows import Rows
+
+LANES = ((30, 2), (45, 4))
+"""Up to which height of the screen there are how many lanes at most; else MOST_LANES."""
+MOST_LANES = 8
 
 
 class Timeline(TapeScreen):
@@ -23,35 +32,109 @@ class Timeline(TapeScreen):
     def __init__(self, tape: Tape) -> None:
         super().__init__(tape)
         self.rows = Rows(id="outline")
+        self.time = TimeAxis(id="time")
+        self.standing = Bar(id="standing")
         self.outline: Outline | None = None
+        self.axis: Axis | None = None
 
     def body(self) -> ComposeResult:
+        yield self.time
         with Horizontal(id="panes"):
             yield self.rows
             yield Static("", id="step", markup=False)
+        yield self.standing
 
     def on_mount(self) -> None:
         super().on_mount()
         self.rows.focus()
 
+    def on_resize(self, event: Resize) -> None:
+        self._show_axis()
+
+    def _show_axis(self) -> None:
+        if self.axis is not None:
+            most = next((lanes for height, lanes in LANES if self.size.height <= height), MOST_LANES)
+            self.time.show(self.axis, most)
+
+    # -- what is shown
+
     def on_grown(self) -> None:
         told = self.tape.told
         assert told is not None
+        self.axis = Axis.of(told)
+        self._show_axis()
         self.outline = Outline.of(told, self.tape.folded)
         self.rows.show(self.outline, self.outline.row_of(self.tape.number))
 
     def on_step(self, number: int) -> None:
-        if self.outline is None:
+        told, step = self.tape.told, self.tape.step
+        if self.outline is None or told is None or step is None:
             return
-        row = self.outline.row_of(number)
-        node = self.outline.node(self.rows.cursor)
-        if node is None or number not in (node.number, *(step.number for step in node.group)):
-            self.rows.cursor = row
-        step = self.tape.step
-        self.query_one("#step", Static).update(step.text[:5000] if step else "")
+        if not self._is_at(self.outline.node(self.rows.cursor), number):
+            self.rows.cursor = self.outline.row_of(number)
+        self.time.go_to(step.wall_ns)
+        self.standing.tell(told_in_a_line(told.course.at(number, step.thread), told.summary.cwd))
+        self.query_one("#step", Static).update(step.text[:5000])
+
+    @staticmethod
+    def _is_at(node: Node | None, number: int) -> bool:
+        """Is this the row of a step? Reminders that are one row are all there."""
+        return node is not None and number in (node.number, *(step.number for step in node.group))
+
+    # -- where one goes
 
     @on(Rows.Moved, "#outline")
     def _moved(self, message: Rows.Moved) -> None:
         node = self.outline.node(message.index) if self.outline else None
-        if node is not None and self.tape.told is not None and self.tape.told.step(node.number):
+        if node is not None and not self._is_at(node, self.tape.number):
             self.go_to(node.number)
+
+    @on(Rows.Chosen, "#outline")
+    def _chosen(self, message: Rows.Chosen) -> None:
+        node = self.outline.node(message.index) if self.outline else None
+        if node is not None and node.key:
+            self._fold(node, node.key not in self.tape.folded)
+        else:
+            self.query_one("#step").focus()
+
+    @on(TimeAxis.Sought)
+    def _sought(self, message: TimeAxis.Sought) -> None:
+        if self.tape.told is not None:
+            self.go_to(self.tape.told.at_time(message.wall_ns))
+
+    def action_into(self) -> None:
+        """Unfold the thread; in an open one, to its first step. From a call that started one, to its thread."""
+        row = self.rows.cursor
+        node = self.outline.node(row) if self.outline else None
+        below = self.outline.node(row + 1) if self.outline else None
+        if node is not None and node.key and node.key in self.tape.folded:
+            self._fold(node, False)
+        elif node is not None and (node.key or (below is not None and below.key)):
+            self.rows.cursor = row + 1
+
+    def action_out(self) -> None:
+        """To the heading of the thread; on the heading, fold it; where it is folded, out to what it hangs below."""
+        row = self.rows.cursor
+        node = self.outline.node(row) if self.outline else None
+        if self.outline is None or node is None:
+            return
+        if node.key and node.key not in self.tape.folded:
+            self._fold(node, True)
+            return
+        parent = self.outline.parent(row)
+        if parent is not None:
+            self.rows.cursor = parent
+
+    def _fold(self, node: Node, folded: bool) -> None:
+        assert self.outline is not None
+        (self.tape.folded.add if folded else self.tape.folded.discard)(node.key)
+        self.outline.fold(self.tape.folded)
+        self.rows.reload(self.outline.row_of_heading(node))
+
+    def action_alike(self, direction: int) -> None:
+        told, step = self.tape.told, self.tape.step
+        found = told.alike(self.tape.number, direction) if told else None
+        if found is not None:
+            self.go_to(found)
+        elif step is not None:
+            self.notify(f"no {step.type} " + ("behind this one" if direction > 0 else "before this one"))

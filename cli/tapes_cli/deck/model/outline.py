@@ -15,6 +15,7 @@ from tapes.session.view import Step
 from tapes_cli import output
 from tapes_cli.deck.model.styled import BLANK, Line, columns, fitted, joined, styled
 from tapes_cli.deck.model.tape import Told
+from tapes_cli.stats_screen import money
 from tapes_cli.story import ACTION_ICONS, ICONS, flow, folding, label
 
 STYLES = {
@@ -31,8 +32,8 @@ STYLES = {
     "seam": "seam",
     "withheld": "dim",
 }
-TIME_FROM, TOOK_FROM, TOKENS_FROM = 56, 70, 96
-"""Columns from which on a row has its time, how long it took, and its tokens."""
+TIME_FROM, TOOK_FROM, TOKENS_FROM, COST_FROM = 56, 66, 80, 92
+"""Columns from which on a row has its time, how long it took, its tokens, and what they cost."""
 
 
 type _Flat = tuple[Step, int, str, Thread | None, Sequence[Step]]
@@ -136,6 +137,7 @@ class Outline:
         usage = step.facts.get("usage") or {}
         given = sum(count for kind, count in usage.items() if kind not in ("output", "reasoning"))
         tokens = flow(given, usage.get("output", 0)).removesuffix(" tok") if usage else ""
+        cost = self.told.cost(step)
         took = step.facts.get("duration_us")
         spent = output.duration(took * 1000) if took is not None else ""
         text = joined(
@@ -146,6 +148,7 @@ class Outline:
         tail = [
             (styled(spent, "dim"), 7 if width >= TOOK_FROM else 0, True),
             (styled(tokens, "dim"), 12 if width >= TOKENS_FROM else 0, True),
+            (styled("" if cost is None else money(cost), "dim"), 7 if width >= COST_FROM else 0, True),
         ]
         taken = 6 + sum(cells + 1 for _, cells, _ in (*wide, *tail) if cells)
         number = joined(styled(f"{step.number:>4}", "dim"), sign)

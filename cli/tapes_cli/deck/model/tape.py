@@ -8,8 +8,9 @@ by the next.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from tapes.archive.base import Archive
 from tapes.archive.summary import Summary
@@ -32,8 +33,14 @@ class Told:
     failures: Sequence[int]
     """Numbers of the steps that failed, ascending."""
     course: Course
+    costs: Mapping[Digest, Decimal | None]
+    """By the exchange what it cost in US dollars, as far as that was looked up; None: it has no price."""
     whole: bool
     """Nothing that was recorded by then is left out."""
+
+    def cost(self, step: Step) -> Decimal | None:
+        """Of the call that a step has the usage of."""
+        return self.costs.get(step.exchange) if step.exchange is not None and step.facts.get("usage") else None
 
     def step(self, number: int) -> Step | None:
         return self.steps[number - 1] if 0 < number <= len(self.steps) else None
@@ -77,6 +84,7 @@ class Tape:
     told: Told | None = None
     folded: set[str] = field(default_factory=set)
     """Threads whose steps are not listed."""
+    _costs: dict[Digest, Decimal | None] = field(default_factory=dict)
     _seq: int = -1
     """Of the last record that was there when it was read."""
 
@@ -96,8 +104,20 @@ class Tape:
         summary = summary_of(self.archive, self.session)
         failures = [step.number for step in steps if step.failed]
         story = Story(found.threads, summary.cwd)
-        self.told = Told(summary, found, steps, story, failures, Course.of(steps, summary.cwd), True)
+        self.told = Told(summary, found, steps, story, failures, Course.of(steps, summary.cwd), self._costs, True)
         return self.told
+
+    def price(self) -> bool:
+        """Look up what the calls of the last reading cost; says whether anything new was found. The lists take half a
+        second to load, so this comes when all else is there. Raises as `read` does."""
+        from tapes_cli.session_usage import cost_of  # and the lists
+
+        told, before = self.told, len(self._costs)
+        for step in told.steps if told is not None else ():
+            if step.exchange is not None and step.facts.get("usage") and step.exchange not in self._costs:
+                assert told is not None
+                self._costs[step.exchange] = cost_of(self.archive, told.view, step)
+        return len(self._costs) > before
 
     @property
     def step(self) -> Step | None:

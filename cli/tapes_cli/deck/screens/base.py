@@ -85,6 +85,8 @@ class TapeScreen(Screen[None]):
             ):
                 self.tape.read()
                 self.post_message(TapeRead(self.tape.session, True))
+            if not worker.is_cancelled and self.tape.price():
+                self.post_message(TapeRead(self.tape.session, True))
         except (Damaged, NotFound, Withheld) as error:
             self.post_message(Trouble(str(error), error.hint))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from rich.text import Text
 from textual.widgets import Static
 
@@ -9,6 +11,7 @@ from tapes_cli import output
 from tapes_cli.deck.model.styled import Line, joined, styled
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.widgets.palette import style_of
+from tapes_cli.stats_screen import money
 
 
 class Bar(Static):
@@ -38,6 +41,10 @@ class Bar(Static):
         parts.append(styled(f"{s.agent} {s.agent_version}".strip() if s.agent != "generic" else s.agent))
         parts.append(styled(f"{len(told.steps)} steps" + ("" if told.whole else ", reading on …")))
         parts.append(styled(output.duration(s.ended_ns - s.started_ns)))
+        paid = [cost for cost in told.costs.values() if cost is not None]
+        if paid:
+            unpriced = len(told.costs) - len(paid)
+            parts.append(styled(money(sum(paid, Decimal())) + (f" + {unpriced} unpriced" if unpriced else "")))
         style = "accent" if s.outcome == "open" else "ok" if s.status == 0 else "error"
         parts.append(styled(s.outcome, style))
         if s.gaps:

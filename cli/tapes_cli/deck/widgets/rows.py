@@ -47,7 +47,7 @@ class Lines:
 
 class Rows(ScrollView, can_focus=True):
     DEFAULT_CSS = """
-    Rows { background: $surface; overflow-x: hidden; }
+    Rows { background: $surface; overflow-x: hidden; scrollbar-gutter: stable; }
     Rows > .rows--cursor { background: $block-cursor-blurred-background; }
     Rows:focus > .rows--cursor { background: $primary-muted; text-style: bold; }
     Rows:nocolor > .rows--cursor { text-style: reverse; }
@@ -89,6 +89,11 @@ class Rows(ScrollView, can_focus=True):
         self.source: Source = source or Lines([])
         self._drawn: LRUCache[tuple[int, int], Line] = LRUCache(512)
 
+    @property
+    def columns(self) -> int:
+        """How wide a row is: a scrollbar stands beside it."""
+        return self.scrollable_content_region.width
+
     # -- what is listed
 
     def show(self, source: Source, cursor: int | None = None) -> None:
@@ -99,7 +104,7 @@ class Rows(ScrollView, can_focus=True):
     def reload(self, cursor: int | None = None) -> None:
         """The source gives other lines than before, or more or fewer."""
         self._drawn.clear()
-        self.virtual_size = Size(self.size.width, len(self.source))
+        self.virtual_size = Size(self.columns, len(self.source))
         at = max(0, min(self.cursor if cursor is None else cursor, len(self.source) - 1))
         if at != self.cursor:
             self.cursor = at
@@ -109,7 +114,7 @@ class Rows(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         self._drawn.clear()
-        self.virtual_size = Size(self.size.width, len(self.source))
+        self.virtual_size = Size(self.columns, len(self.source))
         self.call_after_refresh(self._reveal)
 
     # -- the cursor
@@ -126,8 +131,8 @@ class Rows(ScrollView, can_focus=True):
 
     def refresh_row(self, index: int) -> None:
         """One row says something else than before."""
-        self._drawn.discard((index, self.size.width))
-        self.refresh(Region(0, index - self.scroll_offset.y, self.size.width, 1))
+        self._drawn.discard((index, self.columns))
+        self.refresh(Region(0, index - self.scroll_offset.y, self.columns, 1))
 
     def _reveal(self) -> None:
         top, height = self.scroll_offset.y, max(1, self.scrollable_content_region.height)
@@ -163,7 +168,7 @@ class Rows(ScrollView, can_focus=True):
     # -- drawing
 
     def render_line(self, y: int) -> Strip:
-        index, width = y + self.scroll_offset.y, self.size.width
+        index, width = y + self.scroll_offset.y, self.columns
         base = self.rich_style
         if index >= len(self.source):
             return Strip.blank(width, base)

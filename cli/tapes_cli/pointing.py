@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from tapes.archive.base import Archive
 from tapes.archive.refs import Ref, resolve
-from tapes.errors import NotFound
+from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.session.commands import Command
 from tapes.session.transcript import Moment, moment
@@ -91,6 +91,26 @@ def step_of(ref: Ref, found: View, steps: Sequence[Step]) -> int | None:
     if not own:
         raise NotFound(f"no step had happened by the record {ref.record.short()}", hint="`tapes show` lists the steps")
     return max(own)
+
+
+def step_meant(archive: Archive, ref: Ref) -> Step:
+    """The one step that a REF means: `REF:12`, or a record's hash where one step was read from it. UsageError for what
+    means several, NotFound where there is none."""
+    short = ref.session.short()
+    if ref.step is None and ref.record is None:
+        raise UsageError("a session has many steps: which?", hint=f"{short}:12 is its step 12; tapes show {short}")
+    found = [
+        step
+        for step in view(archive, ref.session).steps
+        if (step.number == ref.step if ref.step is not None else step.hash == ref.record)
+    ]
+    if not found:
+        said = f"step {ref.step}" if ref.record is None else "step that was read from this record"
+        raise NotFound(f"session {short} has no {said}", hint=f"its steps: tapes show {short}")
+    if len(found) > 1:
+        numbers = ", ".join(f"{short}:{step.number}" for step in found)
+        raise UsageError("several steps were read from this record", hint=f"which? {numbers}")
+    return found[0]
 
 
 def settings(at: Point) -> tuple[dict[str, str], list[str]]:

@@ -9,6 +9,7 @@ from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound, Withheld
 from tapes.session.commands import pieces
 from tapes.session.exchanges import Exchange
+from tapes.session.marks import SIGN, marks_of
 from tapes.session.view import Step, View
 from tapes.wire.turns import Json, RequestReading
 from tapes_cli import output
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from tapes_cli.changed import Changed
 
 LONGEST_FACT = 200
-ELSEWHERE = ("diff", "said", "usage", "why", "asked", "files")
+ELSEWHERE = ("diff", "said", "usage", "why", "asked", "files", "marks", "about")
 """Facts that are shown below, not among the others."""
 
 
@@ -64,6 +65,10 @@ class Page:
             )
         yield ""
         yield from text_of(step)
+        if facts.get("marks"):
+            yield from section("marks", list(self._marks()))
+        if facts.get("about"):
+            yield from section("about", [self._about(facts["about"])])
         for name, title in (("asked", "asked for"), ("why", "why"), ("said", "list"), ("diff", "change")):
             if facts.get(name):
                 yield from section(title, str(facts[name]).split("\n"), diff=name == "diff")
@@ -76,6 +81,18 @@ class Page:
             yield from section("usage", [" · ".join(f"{k} {v}" for k, v in facts["usage"].items()), *self._cost()])
         yield from self._failures()
         yield from self._hashes()
+
+    def _marks(self) -> Iterator[str]:
+        for mark in marks_of(self._view.records)[self._step.hash, self._step.item]:
+            yield f"{SIGN} {mark.label} · {mark.who} · {output.wall(mark.wall_ns)} · record {mark.record.short(8)}"
+
+    def _about(self, about: Mapping[str, Any]) -> str:
+        step = next((s for s in self._steps if s.number == about["step"]), None)
+        return (
+            f"step {step.number}: {self._story.brief(step)}"
+            if step
+            else f"record {about['hash']}, item {about['item']}"
+        )
 
     def _belonging(self) -> Iterator[str]:
         """Of a tool's call: its command and its result; of these: the call."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tapes.record.digest import Digest
+from tapes.session.marks import SIGN
 from tapes.session.threads import MAIN, Thread
 from tapes.session.usage import GIVEN, Tokens
 from tapes.session.view import Step, as_told
@@ -69,12 +70,12 @@ class Story:
         run: list[Step] = []
         deep = 0
         for item, depth in self.told(steps):
-            if run and (not folded or not isinstance(item, Step) or item.type != "reminder" or depth != deep):
+            if run and (not folded or not isinstance(item, Step) or not _folds(item) or depth != deep):
                 yield self.line(folding(run), deep)
                 run = []
             if not isinstance(item, Step):
                 yield self.heading(item, depth)
-            elif item.type == "reminder":
+            elif _folds(item):
                 run.append(item)
                 deep = depth
             else:
@@ -165,7 +166,9 @@ class Story:
         side = f"({step.thread}) " if step.thread in SIDE else ""
         room = self._wide - output.cell_width(head)
         tail = self._took(step) if self._wide >= WIDE else ""
-        text = output.fit(output.harmless(side + self.brief(step)), room - (len(tail) + 2 if tail else 0))
+        text = output.fit(
+            output.harmless(side + starred(step) + self.brief(step)), room - (len(tail) + 2 if tail else 0)
+        )
         if tail:
             text = output.pad(text, room - len(tail)) + tail
         doubt = step.facts.get("verdict", "matched") != "matched"
@@ -193,6 +196,9 @@ class Story:
                 return f"{text} · tried again {facts['retries']}×: {', '.join(facts['outcomes'])}"
             case "seam":
                 return f"── {text} ──"
+            case "note" if facts.get("about"):
+                gone = ", taken back" if facts.get("taken_back") else ""
+                return f"{text} (at step {facts['about']['step'] or '-'}{gone})"
             case _:
                 return text
 
@@ -227,6 +233,15 @@ class Story:
         if facts.get("duration_us") is not None and step.type != "command":
             parts.append(output.duration(facts["duration_us"] * 1000))
         return " ".join(parts)
+
+
+def starred(step: Step) -> str:
+    """The labels that people have put on it, to stand before its words."""
+    return "".join(f"{SIGN} {label} · " for label in step.facts.get("marks", ()))
+
+
+def _folds(step: Step) -> bool:
+    return step.type == "reminder" and not step.facts.get("marks")
 
 
 def folding(run: Sequence[Step]) -> Step:

@@ -80,6 +80,11 @@ def _facts(step: Step) -> Iterator[tuple[str, str]]:
     for name in ("id", "model", "by", "cwd", "verdict", "why", "path"):
         if facts.get(name):
             yield name, str(facts[name])
+    for label in facts.get("marks", ()):
+        yield "mark", label
+    if facts.get("about"):
+        gone = ", taken back" if facts.get("taken_back") else ""
+        yield "about", f"step {facts['about']['step'] or '-'}{gone}"
     if step.type == "command":
         ended = f"signal {facts['signal']}" if facts["signal"] else f"exit {facts['exit']}"
         yield "ended", "not seen" if facts["exit"] is None and not facts["signal"] else ended

@@ -31,6 +31,7 @@ from tapes.record.kinds import BodyRef, Record
 from tapes.record.tomb import WITHHELD
 from tapes.session.exchanges import FAILED
 from tapes.session.joining import witnessed
+from tapes.session.marks import is_mark, is_unmark, place_of
 from tapes.session.notes import words_of
 
 CHUNK_SECONDS = 0.5
@@ -151,6 +152,19 @@ class Follower:
         items = list(self._items(db, number, digest, record))
         if items:
             self._add(db, pos, session, number, digest, record.wall_ns, items)
+        if is_unmark(record):
+            self._unmark(db, session, number, record)
+
+    def _unmark(self, db: sqlite3.Connection, session: Digest, number: int, unmark: Record) -> None:
+        """From now on the marks that it takes back are notes like others."""
+        for digest, record in self.archive.session_records(session):
+            if record.seq >= unmark.seq:
+                return
+            if is_mark(record) and place_of(record) == place_of(unmark) and not self._hidden(number, record):
+                pos = self.archive.position(digest)
+                self._remove(db, "id = ?", (pos << ITEM_BITS,))
+                items = [Item(0, "note", words_of(record.body))]
+                self._add(db, pos, session, number, digest, record.wall_ns, items)
 
     def _items(self, db: sqlite3.Connection, session: int, digest: Digest, record: Record) -> Iterator[Item]:
         body = record.body
@@ -174,7 +188,7 @@ class Follower:
                 named = db.execute("SELECT name FROM calls WHERE session = ? AND id = ?", key).fetchone()
                 yield self._texts.resulted(record, named[0] if named else "")
             case "note" if body.get("decision") != "allowed":
-                yield Item(0, "note", words_of(body))
+                yield Item(0, "note", words_of(body), (("is", "mark"),) if is_mark(record) else ())
             case "gap":
                 yield Item(0, "gap", str(body["reason"]), (("is", "error"),))
             case _:

@@ -16,6 +16,7 @@ from tapes.index.texts import Fact, Item, Texts, model_of, paths
 from tapes.index.words import plain
 from tapes.record.digest import Digest
 from tapes.session.commands import Command
+from tapes.session.marks import marks_of
 from tapes.session.view import Step, View, view
 from tapes.values import dataclass
 
@@ -60,6 +61,7 @@ class _Reading:
         self._calls = found.calls
         self._commands = {command.ran.start: command for command in found.commands if command.ran}
         self._uses: dict[str, str] = {}
+        self._marks = {mark.record for marks in marks_of(found.records).values() for mark in marks}
 
     def items(self, step: Step) -> Iterator[Item]:
         if step.type in NO_TEXT:
@@ -72,6 +74,7 @@ class _Reading:
             model = ""  # the step itself says what can not be read
         facts += (("model", model),) if model else ()
         facts += (("is", "error"),) if step.failed else ()
+        facts += (("is", "mark"),) if step.hash in self._marks else ()
         text = step.text
         match step.type:
             case "tool.use":

@@ -177,7 +177,7 @@ class _Planner:
             case "type":
                 _check(name, value, TYPES)
             case "is":
-                _check(name, value, ("error",))
+                _check(name, value, ("error", "mark"))
             case _:
                 pass
         if name == "model" and "*" not in value:

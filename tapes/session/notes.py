@@ -1,9 +1,11 @@
-"""The words of a note: what was typed, and where a snapshot of the surroundings was taken."""
+"""The words of a note: what was typed, a mark's label, and where a snapshot of the surroundings was taken."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from tapes.session.marks import SIGN
 
 EVERYWHERE = frozenset({"HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "TZ", "USER"})
 """Variables that say nothing of where one is working; the record has them all the same."""
@@ -12,6 +14,10 @@ EVERYWHERE = frozenset({"HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "PWD", "SHE
 def words_of(body: Mapping[str, Any]) -> str:
     """Of a `note` record. Empty only where there is nothing in it."""
     text = str(body.get("text", ""))
+    if body.get("kind") == "mark":
+        return f"{SIGN} {text}"
+    if body.get("kind") == "unmark":
+        return f"{SIGN} taken back"
     if body.get("kind") != "snapshot":
         return text
     said = f"snapshot: {', '.join(_surroundings(body))}".rstrip(": ")

@@ -21,6 +21,7 @@ from tapes.record.kinds import Record
 from tapes.record.tomb import WITHHELD
 from tapes.session.calls import Calls
 from tapes.session.exchanges import FAILED, Exchange, gather
+from tapes.session.marks import Marking
 from tapes.session.notes import words_of
 from tapes.session.placing import FINAL, passed_on, placed
 from tapes.session.threads import Place, Thread, Threads
@@ -148,6 +149,7 @@ def view(archive: Archive, session: Digest, *, first_words: bool = False) -> Vie
 
 def _steps(records: list[tuple[Digest, Record]], reader: _Reader) -> Iterator[Step]:
     number = 0
+    marking = Marking(records)
     places = {digest: place for place, (digest, _) in enumerate(in_order(records))}
     for digest, record in records:
         exchange = reader.exchange_of(digest, record)
@@ -163,7 +165,7 @@ def _steps(records: list[tuple[Digest, Record]], reader: _Reader) -> Iterator[St
                 wall_ns=record.wall_ns,
                 text=item.text,
                 failed=item.failed,
-                facts=item.facts,
+                facts={**item.facts, **marks} if (marks := marking.facts(digest, position, number)) else item.facts,
                 place=places[digest],
             )
 
@@ -230,6 +232,8 @@ class _Reader:
         self._names: dict[str, str] = {}
 
     def exchange_of(self, digest: Digest, record: Record) -> Exchange | None:
+        if record.type == "note" and record.body.get("who"):
+            return None  # what a person says later about a call is none of its steps, nor of its thread's
         command = self._commands.get(digest)
         if command is not None and command.call is not None:
             return self._calls.exchange_of(command.call.use, command.call.record)

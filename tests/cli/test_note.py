@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,84 @@ def test_notes_can_be_piped(b: Bench) -> None:
     done = subprocess.run(b.command("note", "-"), env=b.env(), input=b"two\nlines\n", capture_output=True, check=True)
     with LmdbArchive.open(b.home / "archive", readonly=True) as archive:
         assert archive.record(Digest.parse(done.stdout.decode().strip())).body["text"] == "two\nlines\n"
+
+
+# -- marks
+
+
+@pytest.fixture
+def stepped(b: Bench) -> Bench:
+    """`second` has three steps."""
+    for text in ("one", "two", "three"):
+        noted(b, text)
+    return b
+
+
+def test_a_step_is_marked_and_shown_so_everywhere(stepped: Bench) -> None:
+    b = stepped
+    note = noted(b, "@:2", "--mark", f" the\nwrong  turn {KEY}")
+    label = "the wrong turn [REDACTED:github-token]"
+    assert (note.body["kind"], note.body["text"], note.body["item"]) == ("mark", label, 0)
+    rows = b.rows("show", "second")
+    assert [row.get("marks") for row in rows] == [None, [label], None, None]
+    assert note.parents[0].hex() == rows[1]["hash"]
+    assert rows[3]["about"] == {"step": 2, "hash": rows[1]["hash"], "item": 0}
+    lines = b.read("show", "second").decode().splitlines()
+    assert any(line.endswith(f"✎ ★ {label} · two") for line in lines)
+    assert lines[-1].endswith(f"★ {label} (at step 2)")
+    assert f"── marks\n★ {label} · " in b.read("show", "second:2").decode()
+    assert "── about\nstep 2: two" in b.read("show", "second:4").decode()
+    assert f"- mark: `{label}`" in b.read("export", "second", "--format", "md").decode()
+    exported = json.loads(b.read("export", "second", "--format", "json"))
+    assert exported["steps"][1]["marks"] == [label]
+
+
+def test_marks_are_found_until_they_are_taken_back(stepped: Bench) -> None:
+    b = stepped
+    first = noted(b, "@:2", "--mark", "wrong turn")
+    noted(b, "@:1", "--mark", "right turn")
+    assert len(b.rows("search", "is:mark turn")) == 2
+    assert [row["step"] for row in b.rows("search", "is:mark wrong")] == [4]
+    taken = noted(b, "@:2", "--unmark")
+    assert (taken.body["kind"], taken.parents) == ("unmark", first.parents)
+    assert [row["step"] for row in b.rows("search", "is:mark")] == [5]
+    assert [row["step"] for row in b.rows("search", "type:note wrong")] == [4]
+    assert [row.get("marks") for row in b.rows("show", "second")][:3] == [["right turn"], None, None]
+    (b.home / "index" / "search.sqlite").unlink()  # read in one go, it is the same
+    assert [row["step"] for row in b.rows("search", "is:mark")] == [5]
+    with LmdbArchive.open(b.home / "archive") as archive:
+        session = archive.names()["second"]
+        archive.commit(Batch([Draft("session.close", {"how": "test", "status": 0, "signal": None}, session)]))
+    assert [row["step"] for row in b.rows("search", "is:mark")] == [5]  # and of a session that is over
+    noted(b, "@:3", "--mark", "late")
+    noted(b, "@:1", "--unmark")
+    assert [row["step"] for row in b.rows("search", "is:mark")] == [7]
+
+
+def test_a_note_about_a_step_hangs_under_its_record(stepped: Bench) -> None:
+    step = stepped.rows("show", "second")[1]
+    assert [parent.hex() for parent in noted(stepped, "@:2", "this is why").parents] == [step["hash"]]
+    assert [parent.hex() for parent in noted(stepped, step["hash"], "--mark", "by its hash").parents] == [step["hash"]]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--mark", "x"],
+        ["@", "--mark", "x"],
+        ["@:9", "--mark", "x"],
+        ["@:1", "--mark", " \n "],
+        ["@:1", "--mark", "ä" * 101],
+        ["@:1", "text", "--mark", "x"],
+        ["@:1", "--mark", "x", "--unmark"],
+        ["@:1", "--mark", "x", "--snapshot"],
+        ["@:1", "--unmark"],
+        ["@", "--unmark"],
+        ["@:9", "text"],
+    ],
+)
+def test_what_can_not_be_marked_is_refused_and_nothing_is_written(stepped: Bench, words: list[str]) -> None:
+    done = stepped.tapes("note", *words)
+    assert done.returncode in (2, 3), done
+    assert done.stderr and not done.stdout
+    assert len(stepped.rows("show", "second")) == 3

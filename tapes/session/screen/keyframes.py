@@ -32,14 +32,18 @@ class Keyframes:
     """Of one recording. `folder` None keeps them in memory only."""
 
     def __init__(self, tape: Tape, folder: Path | None = None) -> None:
-        self._tape = tape
-        self._places = {part.hash: index for index, part in enumerate(tape.parts)}
-        self._ends = list(accumulate(part.length for part in tape.parts))
+        self.grow(tape)
         self._packed: dict[Digest, bytes] = {}
         self._news = False
         self._path = folder / f"{tape.session.hex()}.{ENGINE}" if folder and not tape.redacted else None
         if self._path:
             self._packed = _read(self._path)
+
+    def grow(self, tape: Tape) -> None:
+        """The recording has gone on."""
+        self._tape = tape
+        self._places = {part.hash: index for index, part in enumerate(tape.parts)}
+        self._ends = list(accumulate(part.length for part in tape.parts))
 
     def before(self, at_ns: int) -> tuple[int, Screen]:
         """The latest known screen not after a time, and the number of the part that comes next."""

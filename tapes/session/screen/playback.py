@@ -5,7 +5,7 @@ Its owner waits as long as `wait_ns` says and then calls `advance`; everything e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tapes.session.screen.keyframes import Keyframes
@@ -19,22 +19,35 @@ class Playback:
         self.tape = tape
         self.marks = marks
         self.keyframes = Keyframes(tape, cache)
-        self.at_ns = 0
         self.trouble = ""
         """What is not there, of the last place passed where something was missing."""
+        self.holes: dict[int, str] = {}
+        """What is not there, by its time, of all places ever passed."""
         self._begin(0, Screen(*tape.size))
         self.screen: Screen
+        self.at_ns: int
 
     def _begin(self, place: int, screen: Screen) -> None:
         self.screen = screen
-        self._events = self._read(place)
+        self.at_ns = self.tape.parts[place].at_ns if place else 0
+        self._place = place
+        self._events = self._read()
         self._next = next(self._events, None)
 
-    def _read(self, start: int) -> Iterator[Event]:
-        for place in range(start, len(self.tape.parts)):
-            yield from self.tape.events(place, place + 1)
+    def _read(self) -> Iterator[Event]:
+        while self._place < len(self.tape.parts):
+            yield from self.tape.events(self._place, self._place + 1)
             # Whoever asks for more has shown all before: here the screen is that behind this part.
-            self.keyframes.passed(place, self.screen)
+            self.keyframes.passed(self._place, self.screen)
+            self._place += 1
+
+    def grow(self, tape: Tape) -> None:
+        """The recording has gone on, and one is where one was."""
+        self.tape = tape
+        self.keyframes.grow(tape)
+        if self._next is None:
+            self._events = self._read()
+            self._next = next(self._events, None)
 
     @property
     def ended(self) -> bool:
@@ -50,14 +63,17 @@ class Playback:
         if self._next is not None:
             self._show_until(self._next.at_ns)
 
-    def go_to(self, at_ns: int) -> None:
-        """Show the screen as it was at a time, with all that happened at that very time."""
+    def go_to(self, at_ns: int, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Show the screen as it was at a time, with all that happened at that very time. `stop` is asked between
+        events; where it says so one is left on the way, and told False."""
         at_ns = min(max(at_ns, 0), self.tape.upto_ns)
-        place, screen = self.keyframes.before(at_ns)
-        if at_ns < self.at_ns or (place and self.tape.parts[place].at_ns > self.at_ns):
-            self.trouble = ""
-            self._begin(place, screen)
-        self._show_until(at_ns)
+        later = self.tape.parts[self._place + 1 : self._place + 2]
+        if at_ns < self.at_ns or (later and later[0].at_ns <= at_ns):  # else no keyframe is nearer than we are
+            place, screen = self.keyframes.before(at_ns)
+            if at_ns < self.at_ns or (place and self.tape.parts[place].at_ns > self.at_ns):
+                self.trouble = ""
+                self._begin(place, screen)
+        return self._show_until(at_ns, stop)
 
     def go_to_mark(self, direction: int, slack_ns: int = 0) -> Mark | None:
         """To the next command, or the one before; None where there is none. Going back, one that began less than
@@ -70,13 +86,17 @@ class Playback:
             self.go_to(found.at_ns)
         return found
 
-    def _show_until(self, at_ns: int) -> None:
+    def _show_until(self, at_ns: int, stop: Callable[[], bool] = lambda: False) -> bool:
         while self._next is not None and self._next.at_ns <= at_ns:
+            if stop():
+                return False
             show(self._next, self.screen)
+            self.at_ns = self._next.at_ns
             if self._next.kind == "x":
-                self.trouble = missing(self._next)
+                self.trouble = self.holes[self.at_ns] = missing(self._next)
             self._next = next(self._events, None)
         self.at_ns = at_ns
+        return True
 
 
 def show(event: Event, screen: Screen) -> None:

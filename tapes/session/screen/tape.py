@@ -47,6 +47,8 @@ class Part:
     """Columns and rows at its beginning, as they were told; of one that is withheld, those before it."""
     before: str = ""
     """What is wrong between it and the part before."""
+    number: int = 0
+    """Which part of the recording it is, as it was told; of one that is withheld, which it should be."""
 
     @property
     def length(self) -> int:
@@ -100,6 +102,33 @@ class Tape:
         """When a record of this session was made, in nanoseconds since the recording began."""
         return max(0, _since(self.first, record))
 
+    def grown(self) -> Tape:
+        """The tape with what has been recorded since this was read; only that is read."""
+        head = self.archive.head(self.session)
+        later = range(self.upto_seq + 1, head[1] + 1) if head else range(0)
+        records = [self.archive.session_record(self.session, seq) for seq in later]
+        found = [each for each in records if _of_terminal(each[1])]
+        last = self.parts[-1]
+        parts, upto_ns = _in_order([(last.hash, last.record), *found], self.first, last.at_ns, last.number, last.size)
+        return Tape(
+            archive=self.archive,
+            session=self.session,
+            parts=self.parts + parts[1:],
+            ended=bool(parts[-1].record.body.get("last")),
+            upto_ns=upto_ns,
+            upto_seq=head[1] if head else self.upto_seq,
+            redacted=self.redacted or any(record.type == "redaction" for _, record in records),
+        )
+
+    def holes(self) -> Iterator[Event]:
+        """What is missing, as far as it is known without reading what the parts hold."""
+        size = (0, 0)
+        for part in self.parts:
+            for event in _in_part(None, part, size):
+                size = event.size if event.kind == "r" else size
+                if event.kind == "x":
+                    yield event
+
     def events(self, start: int = 0, stop: int | None = None) -> Iterator[Event]:
         """Those of the parts `start` up to `stop`, in order; the first says the size that it begins with."""
         size = (0, 0)
@@ -116,11 +145,11 @@ def tape_of(archive: Archive, session: Digest) -> Tape | None:
     for digest, record in archive.session_records(session):
         seq = record.seq
         redacted = redacted or record.type == "redaction"
-        if record.type == "terminal" or (record.type == WITHHELD and record.body["type"] == "terminal"):
+        if _of_terminal(record):
             found.append((digest, record))
     if not found:
         return None
-    parts, upto_ns = _in_order(found)
+    parts, upto_ns = _in_order(found, found[0][1])
     return Tape(
         archive=archive,
         session=session,
@@ -132,19 +161,28 @@ def tape_of(archive: Archive, session: Digest) -> Tape | None:
     )
 
 
-def _in_order(found: Sequence[tuple[Digest, Record]]) -> tuple[tuple[Part, ...], int]:
-    """The parts, and when the last of them ends."""
+def _of_terminal(record: Record) -> bool:
+    return record.type == "terminal" or (record.type == WITHHELD and record.body["type"] == "terminal")
+
+
+def _in_order(
+    found: Sequence[tuple[Digest, Record]],
+    first: Record,
+    at: int = 0,
+    expected: int = 0,
+    size: tuple[int, int] = (80, 24),
+) -> tuple[tuple[Part, ...], int]:
+    """The parts, and when the last of them ends. They go on at a time, with a number and a size."""
     parts: list[Part] = []
-    expected, at, size = 0, 0, (80, 24)
     for digest, record in found:
         body = record.body
         number = body.get("n", expected) if record.type != WITHHELD else expected
         # A capture process that took over counts from 0 again.
         before = "a part of the recording is missing" if number not in (expected, 0) else ""
-        at = max(at, _since(found[0][1], record))
+        at = max(at, _since(first, record))
         if record.type != WITHHELD:
             size = (body["columns"], body["rows"])
-        parts.append(Part(digest, record, at, size, before))
+        parts.append(Part(digest, record, at, size, before, number))
         for delta, kind, *numbers in _rows(record):
             at += 1000 * delta
             if kind == "r":
@@ -165,7 +203,8 @@ def _rows(record: Record) -> Sequence[Sequence[Any]]:
     return record.body.get("events", ())  # type: ignore[no-any-return]
 
 
-def _in_part(archive: Archive, part: Part, size: tuple[int, int]) -> Iterator[Event]:
+def _in_part(archive: Archive | None, part: Part, size: tuple[int, int]) -> Iterator[Event]:
+    """Without an archive, all but its output and input."""
     at = part.at_ns
     if part.before:
         yield Event(at, "x", part.hash, why=part.before)
@@ -176,7 +215,7 @@ def _in_part(archive: Archive, part: Part, size: tuple[int, int]) -> Iterator[Ev
         return
     rows = _rows(part.record)
     try:
-        data = _data(archive, part.record, rows)
+        data = _data(archive, part.record, rows) if archive else None
     except (Damaged, NotFound) as error:  # Withheld is a NotFound
         yield Event(at, "x", part.hash, missed=part.length, why=str(error))
         data = None

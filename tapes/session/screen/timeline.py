@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from tapes.archive.base import Archive
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
+from tapes.record.kinds import Record
 from tapes.session.screen.tape import Event, Tape
 from tapes.session.view import steps
 from tapes.values import dataclass
@@ -59,9 +60,14 @@ def times[T](timed: Iterable[Timed[T]]) -> Iterator[Timed[T]]:
 
 def marks(archive: Archive, tape: Tape) -> list[Mark]:
     """The session's commands, in order of time. The line as it really ran, where a later record corrected it."""
+    return marks_in(archive.session_records(tape.session), tape)
+
+
+def marks_in(records: Iterable[tuple[Digest, Record]], tape: Tape) -> list[Mark]:
+    """The same of records that are read already."""
     lines: dict[Digest, bytes] = {}
     found: list[tuple[int, Digest]] = []
-    for digest, record in archive.session_records(tape.session):
+    for digest, record in records:
         if record.type == "command.start":
             lines[digest] = _line(record.body.get("line"), record.body.get("argv"))
             found.append((tape.moment(record), digest))

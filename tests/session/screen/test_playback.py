@@ -150,3 +150,33 @@ def test_one_can_go_from_command_to_command() -> None:
     assert back is not None
     assert back.at_ns == 1.5 * SECOND
     assert playback.screen.text()[0] == "01"
+
+
+@pytest.mark.usefixtures("often")
+def test_one_who_is_stopped_on_the_way_goes_on_from_there_or_goes_elsewhere() -> None:
+    tape, chance = long_session().tape, random.Random(3)
+    playback = Playback(tape)
+    for _ in range(30):
+        at, steps = chance.randrange(41 * SECOND), iter(range(chance.randrange(4)))
+        arrived = playback.go_to(at, stop=lambda steps=steps: next(steps, None) is None)
+        assert playback.at_ns <= at
+        assert not arrived or playback.at_ns == min(at, tape.upto_ns)
+        if chance.random() < 0.5:
+            assert playback.go_to(at)
+            assert playback.screen.state() == watched(tape, min(at, tape.upto_ns)).state()
+
+
+@pytest.mark.usefixtures("often")
+def test_a_recording_that_goes_on_is_watched_on() -> None:
+    session = long_session(5)
+    playback = Playback(session.tape)
+    for second in range(50, 60):
+        playback.go_to(playback.tape.upto_ns)
+        assert playback.ended
+        session.terminal(second, [(0, "o", b"more %d" % second), (0, "x", 3)], n=second - 45)
+        playback.grow(playback.tape.grown())
+        assert playback.tape == session.tape
+        assert not playback.ended
+    playback.go_to(playback.tape.upto_ns)
+    assert playback.screen.state() == watched(session.tape, session.tape.upto_ns).state()
+    assert list(playback.holes) == [event.at_ns for event in session.tape.holes()]

@@ -142,6 +142,30 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         read_time(text)
 
 
+def test_a_tape_that_has_grown_is_the_one_read_anew() -> None:
+    session = TerminalSession()
+    session.terminal(0, [(0, "o", b"a"), (500_000, "r", 90, 30)])
+    tape = session.tape
+    assert tape.grown() == tape
+    session.command(1, b"ls")
+    session.terminal(2, [(0, "o", b"b")], (90, 30))
+    session.terminal(3, [(0, "o", b"d")], (90, 30), n=3, last=True)
+    assert tape.grown() == session.tape
+    assert tape.grown().ended
+
+
+def test_what_is_missing_is_known_without_reading_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = TerminalSession()
+    session.terminal(0, [(0, "o", b"a"), (1_000_000, "x", 7)])
+    session.terminal(3, [(0, "o", b"c")], n=3)
+    tape = session.tape
+    monkeypatch.delattr("tapes.session.screen.tape._data")
+    assert [(event.at_ns, event.why) for event in tape.holes()] == [
+        (1 * SECOND, "more than could be kept up with"),
+        (3 * SECOND, "a part of the recording is missing"),
+    ]
+
+
 def test_everything_shown_is_what_scrolled_away_and_what_was_left() -> None:
     session = TerminalSession()
     session.terminal(

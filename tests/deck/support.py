@@ -1,0 +1,74 @@
+"""The deck in a test: on the shelf's sessions, without a terminal, waited for until nothing of it is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tapes_cli.deck.app import Deck
+from textual.app import App
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from deck.pictures import compare
+from tapes.archive.lmdb_archive import LmdbArchive
+
+SMALL, USUAL, LARGE = (80, 24), (120, 40), (240, 70)
+PATIENCE_S = 20.0
+"""Until a test gives up on a worker; none takes nearly so long."""
+
+
+@asynccontextmanager
+async def deck(home: Path, *refs: str, size: tuple[int, int] = USUAL, **how: Any) -> AsyncIterator[Pilot[Any]]:
+    """The deck on the archive of a home, opened where `refs` say, and at rest."""
+    with LmdbArchive.open(home / "archive", readonly=True) as archive:
+        app = Deck(archive, home, refs, **how)
+        async with app.run_test(size=size) as pilot:
+            await idle(pilot)
+            yield pilot
+
+
+async def press(pilot: Pilot[Any], *keys: str) -> None:
+    """Keys, each at rest again before the next."""
+    for key in keys:
+        await pilot.press(key)
+        await idle(pilot)
+
+
+async def idle(pilot: Pilot[Any]) -> None:
+    """Until all that was begun has come to its end: messages, workers, and timers that run once."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        await pilot.pause()
+        if not (waiting := _under_way(pilot.app)):
+            return
+        assert time.monotonic() < until, f"still under way: {waiting}"
+        await asyncio.sleep(0.002)
+
+
+def _under_way(app: App[Any]) -> list[str]:
+    pumps = [app, *app.screen_stack, *app.screen.walk_children()]
+    timers = [timer for pump in pumps for timer in pump._timers if timer._repeat == 0 and timer._task is not None]
+    workers = [worker for worker in app.workers if not worker.is_finished]
+    return [*(f"worker {worker.name}" for worker in workers), *(f"timer {timer.name}" for timer in timers)]
+
+
+def screen(pilot: Pilot[Any]) -> list[str]:
+    """What stands on the screen, line by line."""
+    return [strip.text.rstrip() for strip in pilot.app.screen._compositor.render_strips()]
+
+
+def shown(pilot: Pilot[Any]) -> str:
+    return "\n".join(screen(pilot))
+
+
+async def picture(pilot: Pilot[Any], name: str, intent: str, folder: Path) -> None:
+    """Compare what is shown with the picture that is kept as `name`. `intent`: what it is there to show, in a line."""
+    for field in pilot.app.screen.query(Input):
+        field.cursor_blink = False
+    await idle(pilot)
+    compare(pilot.app.export_screenshot(title="tapes deck"), name, intent, folder)

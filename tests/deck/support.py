@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tapes_cli.deck.app import Deck
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from deck.pictures import compare
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.refs import resolve
+from tapes_cli.deck.app import Deck, Target
 
 SMALL, USUAL, LARGE = (80, 24), (120, 40), (240, 70)
 PATIENCE_S = 20.0
@@ -23,10 +24,11 @@ PATIENCE_S = 20.0
 
 
 @asynccontextmanager
-async def deck(home: Path, *refs: str, size: tuple[int, int] = USUAL, **how: Any) -> AsyncIterator[Pilot[Any]]:
+async def deck(home: Path, *refs: str, size: tuple[int, int] = USUAL) -> AsyncIterator[Pilot[Any]]:
     """The deck on the archive of a home, opened where `refs` say, and at rest."""
     with LmdbArchive.open(home / "archive", readonly=True) as archive:
-        app = Deck(archive, home, refs, **how)
+        found = [resolve(archive, text) for text in refs]
+        app = Deck(archive, [Target(one.session, one.step) for one in found])
         async with app.run_test(size=size) as pilot:
             await idle(pilot)
             yield pilot

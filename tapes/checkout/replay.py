@@ -25,11 +25,17 @@ _CONTENT = ("content", "file_text", "text")
 _OLD, _NEW = ("old_string", "oldString", "old_str"), ("new_string", "newString", "new_str")
 _PARTS = ("offset", "limit", "start_line", "end_line", "view_range", "startLine", "endLine")
 _NUMBERED = re.compile(r" *(\d+)(?:\t|→|: |\| ?)(.*)")
+DOUBT = (
+    "no snapshot of the directory: only files that the agent's own tools read, wrote or edited are here, and what "
+    "commands did to them is not known"
+)
 _CHANGE = re.compile(r"\*\*\* (Add|Update|Delete) File: (.+)")
 
 
 @dataclass(slots=True)
-class _State:
+class State:
+    """A file after a call that read, wrote or edited it. `text` None: its content is not known."""
+
     known: Known
     text: str | None
     why: str
@@ -37,33 +43,33 @@ class _State:
 
 def replayed(steps: Sequence[Step], cwd: str) -> Files:
     """The files known at the end of these steps."""
+    last = {path: (step.number, state) for step, path, state in retold(steps, cwd)}
+    ran = [step.number for step in steps if step.type == "command"]
+    files = tuple(
+        _file(path, state, cwd, sum(at > number for at in ran))
+        for path, (number, state) in sorted(last.items())
+        if state is not None
+    )
+    return Files("replay", cwd.encode("utf-8", "surrogateescape"), files, (DOUBT,))
+
+
+def retold(steps: Sequence[Step], cwd: str) -> Iterator[tuple[Step, str, State | None]]:
+    """What each call that did not fail made of which file, an absolute path, in order; None: it is gone."""
     told = {step.facts["id"]: step for step in steps if step.type == "tool.result"}
-    states: dict[str, _State] = {}
-    ran: list[int] = []
-    touched: dict[str, int] = {}
+    states: dict[str, State] = {}
     for step in steps:
-        if step.type == "command":
-            ran.append(step.number)
         result = told.get(step.facts.get("id")) if step.type == "tool.use" else None
-        if step.type != "tool.use" or result is None or result.failed:
+        if result is None or result.failed:
             continue
         for path, state in _done(step, result.text, states, cwd):
-            touched[path] = step.number
             if state is None:
                 states.pop(path, None)
             else:
                 states[path] = state
-    files = tuple(_file(path, state, cwd, _since(ran, touched[path])) for path, state in sorted(states.items()))
-    doubts = ("no snapshot of the directory: only files that the agent's own tools read, wrote or edited are here, and "
-              "what commands did to them is not known",)  # fmt: skip
-    return Files("replay", cwd.encode("utf-8", "surrogateescape"), files, doubts)
+            yield step, path, state
 
 
-def _since(ran: Sequence[int], step: int) -> int:
-    return sum(number > step for number in ran)
-
-
-def _file(path: str, state: _State, cwd: str, commands: int) -> File:
+def _file(path: str, state: State, cwd: str, commands: int) -> File:
     why = state.why + (f"; {commands} commands ran since" if commands else "")
     text = state.text
     return File(
@@ -89,7 +95,7 @@ def whole(path: str, cwd: str) -> str:
     return "/" + posixpath.normpath(posixpath.join("/", cwd, path)).lstrip("/")
 
 
-def _done(step: Step, result: str, states: Mapping[str, _State], cwd: str) -> Iterator[tuple[str, _State | None]]:
+def _done(step: Step, result: str, states: Mapping[str, State], cwd: str) -> Iterator[tuple[str, State | None]]:
     """What a call did, as far as its input and its result tell: paths with their new states; None: it is gone."""
     arguments = _arguments(step.text)
     name = str(step.facts.get("name", ""))
@@ -122,20 +128,20 @@ def _arguments(text: str) -> Json:
     return found
 
 
-def _written(content: str | None, step: int) -> _State:
+def _written(content: str | None, step: int) -> State:
     if content is None:
-        return _State("unknown", None, f"written at step {step}, its content is not in the call")
-    return _State("known", content, f"as written at step {step}")
+        return State("unknown", None, f"written at step {step}, its content is not in the call")
+    return State("known", content, f"as written at step {step}")
 
 
-def _read(arguments: Mapping[str, Json], result: str, step: int, before: _State | None) -> _State:
+def _read(arguments: Mapping[str, Json], result: str, step: int, before: State | None) -> State:
     if before is not None and before.known == "known":
         return before  # what was written is known better than what is shown of it
     lines, first = _numbered(result)
     text = result if lines is None else "\n".join(lines)
     part = any(arguments.get(key) not in (None, 0, "") for key in _PARTS) or first != 1
     why = f"{'a part of it, ' if part else ''}as the agent was shown it at step {step}: ends of lines may differ"
-    return _State("partial", text, why)
+    return State("partial", text, why)
 
 
 def _numbered(result: str) -> tuple[list[str] | None, int]:
@@ -152,7 +158,7 @@ def _numbered(result: str) -> tuple[list[str] | None, int]:
     return (lines, first) if lines else (None, 1)
 
 
-def _edited(arguments: Mapping[str, Json], step: int, before: _State | None) -> _State:
+def _edited(arguments: Mapping[str, Json], step: int, before: State | None) -> State:
     edits = arguments.get("edits")
     tables = [one for one in edits if isinstance(one, dict)] if isinstance(edits, list) else [dict(arguments)]
     text = before.text if before is not None else None
@@ -160,15 +166,15 @@ def _edited(arguments: Mapping[str, Json], step: int, before: _State | None) -> 
         old = next((v for key in _OLD if isinstance(v := table.get(key), str)), None)
         new = next((v for key in _NEW if isinstance(v := table.get(key), str)), None)
         if old == "" and new is not None and text is None:
-            text, before = new, _State("known", new, "")
+            text, before = new, State("known", new, "")
         elif text is None or not old or new is None or old not in text:
-            return _State("unknown", None, f"edited at step {step}, what was in it before is not known")
+            return State("unknown", None, f"edited at step {step}, what was in it before is not known")
         else:
             everywhere = table.get("replace_all") is True or table.get("replaceAll") is True
             text = text.replace(old, new) if everywhere else text.replace(old, new, 1)
     known: Known = before.known if before is not None else "partial"
     earlier = f"; before that {before.why}" if before is not None and before.why and known != "known" else ""
-    return _State(known, text, f"as edited at step {step}{earlier}")
+    return State(known, text, f"as edited at step {step}{earlier}")
 
 
 # -- patches in Codex' form
@@ -188,7 +194,7 @@ def _patch(name: str, arguments: Json) -> str | None:
     return text if isinstance(text, str) and "*** Begin Patch" in text else None
 
 
-def _patched(patch: str, step: int, states: Mapping[str, _State], cwd: str) -> Iterator[tuple[str, _State | None]]:
+def _patched(patch: str, step: int, states: Mapping[str, State], cwd: str) -> Iterator[tuple[str, State | None]]:
     section: tuple[str, str] | None = None
     lines: list[str] = []
     for line in [*patch.partition("*** Begin Patch")[2].split("\n")[1:], "*** End Patch"]:
@@ -202,8 +208,8 @@ def _patched(patch: str, step: int, states: Mapping[str, _State], cwd: str) -> I
 
 
 def _changed(
-    what: str, name: str, lines: Sequence[str], step: int, states: Mapping[str, _State], cwd: str
-) -> Iterator[tuple[str, _State | None]]:
+    what: str, name: str, lines: Sequence[str], step: int, states: Mapping[str, State], cwd: str
+) -> Iterator[tuple[str, State | None]]:
     path = whole(name, cwd)
     if what == "Delete":
         yield path, None
@@ -219,9 +225,9 @@ def _changed(
     if moved != path:
         yield path, None
     if text is None or before is None:
-        yield moved, _State("unknown", None, f"patched at step {step}, what was in it before is not known")
+        yield moved, State("unknown", None, f"patched at step {step}, what was in it before is not known")
     else:
-        yield moved, _State(before.known, text, f"as patched at step {step}")
+        yield moved, State(before.known, text, f"as patched at step {step}")
 
 
 def _hunks(text: str, lines: Sequence[str]) -> str | None:

@@ -56,10 +56,17 @@ class Took:
 class Run:
     """One of two runs."""
 
-    def __init__(self, archive: Archive, session: Digest, wanted: Wanted | None = None) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        session: Digest,
+        wanted: Wanted | None = None,
+        read: tuple[View, Sequence[Step]] | None = None,
+    ) -> None:
+        """`read`: a session that has been read already, with its steps."""
         self.archive, self.session = archive, session
-        self.found: View = view(archive, session, first_words=True)
-        self.all: list[Step] = list(self.found.steps)
+        self.found: View = read[0] if read else view(archive, session, first_words=True)
+        self.all: list[Step] = list(read[1] if read else self.found.steps)
         self.wanted = wanted or Wanted()
         self.opened: Mapping[str, Any] = self.found.records[0][1].body
         self.steps = self._chosen(self.wanted)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import click
 
 from tapes.archive.refs import Ref, resolve
 from tapes.errors import UsageError
 from tapes.pattern import pattern
-from tapes.session.attribution import FALSE, Attribution, Change, Claimed
+from tapes.session.attribution import Attribution
 from tapes.session.doings import Doings
-from tapes.session.treediff import differ
 from tapes.session.worktree import Tree, Worktree
 from tapes.values import dataclass
 from tapes_cli import output
 from tapes_cli.home import open_archive
+from tapes_cli.standing import Standing, standing
 from tapes_cli.worktrees import (
     COLOURS,
     SIGNS,
@@ -107,20 +106,6 @@ def _steps(ranged: re.Match[str]) -> tuple[int | None, int | None]:
 # -- a tree
 
 
-class _Seen(NamedTuple):
-    """A root as it is shown."""
-
-    tree: Worktree
-    at: Tree
-    changed: dict[bytes, str]
-    """How each path differs from the start."""
-    olds: dict[bytes, bytes]
-    """What renamed ones were called."""
-    last: dict[bytes, Change]
-    chosen: Sequence[bytes]
-    """Below these; all where there are none."""
-
-
 def show_files(asked: Asked, *, everything: bool) -> None:
     lines: list[str] = []
     named = [find_path(asked.found.trees, path) for path in asked.paths]
@@ -129,54 +114,20 @@ def show_files(asked: Asked, *, everything: bool) -> None:
         if named and not chosen:
             continue
         at = at_ref(tree, asked.ref)
-        last = _latest(asked.found, tree, at)
-        diffs = [diff for diff in differ(tree, tree.tree(0), at) if below(diff.path, chosen)]
-        changed = {diff.path: diff.change for diff in diffs}
-        olds = {diff.path: diff.was.path for diff in diffs if diff.change == "renamed" and diff.was is not None}
-        bare = {path for path in changed if not _is_news(at, last.get(path), changed, path)}
-        changed = {path: change for path, change in changed.items() if path not in bare}
-        missing = [c for c in _missing(asked, tree, at) if below(c.claim.path, chosen)]
+        seen = standing(asked.found, tree, at, chosen)
         if asked.as_json:
-            _as_json(_Seen(tree, at, changed, olds, last, chosen), missing, everything=everything)
+            _as_json(seen, everything=everything)
             continue
-        lines += [*([""] if lines else []), *_heading(asked.found, tree, at, len(changed), asked.ref)]
-        lines += _table(_Seen(tree, at, changed, olds, last, chosen), everything=everything)
+        lines += [*([""] if lines else []), *_heading(asked.found, tree, at, len(seen.changed), asked.ref)]
+        lines += _table(seen, everything=everything)
         lines += [
             output.styled(
                 f"! {name(c.claim.path)}  step {c.claim.step} says it did {c.claim.action} it: {c.why}", fg="red"
             )
-            for c in missing
+            for c in seen.missing
         ]
     if not asked.as_json:
         output.page(lines)
-
-
-def _is_news(at: Tree, change: Change | None, changed: dict[bytes, str], path: bytes) -> bool:
-    """A directory is not, where what it holds tells of it."""
-    held = at.entries.get(path) or (change.version.before if change else None)
-    if held is None or held.kind != "dir":
-        return True
-    return not any(other.startswith(path + b"/") for other in changed)
-
-
-def _latest(found: Attribution, tree: Worktree, at: Tree) -> dict[bytes, Change]:
-    """The last change of each path up to a snapshot."""
-    return {
-        change.version.path: change
-        for change in found.changes
-        if change.version.root == tree.root
-        and (
-            change.version.snapshot.place <= at.snapshot.place
-            or at.entries.get(change.version.path) is change.version.entry
-        )
-    }
-
-
-def _missing(asked: Asked, tree: Worktree, at: Tree) -> Iterator[Claimed]:
-    """What was said to be done and is not there."""
-    for told in asked.found.claims:
-        if told.verdict == FALSE and told.claim.root == tree.root and told.claim.began <= at.snapshot.ended:
-            yield told
 
 
 def _heading(found: Attribution, tree: Worktree, at: Tree, changed: int, ref: Ref) -> Iterator[str]:
@@ -200,8 +151,8 @@ def _heading(found: Attribution, tree: Worktree, at: Tree, changed: int, ref: Re
     yield ""
 
 
-def _table(seen: _Seen, *, everything: bool) -> Iterator[str]:
-    tree, at, changed, olds, last, chosen = seen
+def _table(seen: Standing, *, everything: bool) -> Iterator[str]:
+    tree, at, changed, olds, last, _, chosen = seen
     rows: list[tuple[str, ...]] = []
     for path in sorted(changed):
         change, entry = last.get(path), at.entries.get(path)
@@ -227,8 +178,8 @@ def _table(seen: _Seen, *, everything: bool) -> Iterator[str]:
         yield output.styled(line, fg=COLOURS.get(row[0]))
 
 
-def _as_json(seen: _Seen, missing: Sequence[Claimed], *, everything: bool) -> None:
-    tree, at, changed, olds, last, chosen = seen
+def _as_json(seen: Standing, *, everything: bool) -> None:
+    tree, at, changed, olds, last, missing, chosen = seen
     where = {
         "root": shown(tree.root),
         "snapshot": at.snapshot.n,

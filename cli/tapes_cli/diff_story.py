@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from tapes.compare.requests import Difference
 from tapes.compare.rows import Row
+from tapes.compare.runs import Divergence
 from tapes.compare.words import Piece, shortened, words
 from tapes.session.threads import MAIN
 from tapes.session.view import Step
@@ -64,16 +65,23 @@ def _lines(found: Everything, face: str | None, *, unified: bool, around: int) -
 
 
 def heads(found: Everything) -> Iterator[str]:
-    for side, run, row, typed in zip("AB", (found.a, found.b), found.summaries, found.names, strict=True):
+    for side, said in zip("AB", sides(found), strict=True):
+        colour = COLOURS["only_a" if side == "A" else "only_b"]
+        yield output.styled(side, fg=colour, bold=True) + "  " + output.fit(said, output.width() - 3)
+
+
+def sides(found: Everything) -> tuple[str, str]:
+    """Which run either is, and how it went."""
+    said = []
+    for run, row, typed in zip((found.a, found.b), found.summaries, found.names, strict=True):
         agent = f"{row.agent} {row.agent_version}".strip()
         model = max(row.models, key=lambda name: row.models[name], default="no model")
         name = row.name if row.name and row.name != typed else ""
         part = f"{len(run.steps)} of {len(run.all)} steps" if not run.whole else f"{len(run.steps)} steps"
         thread = f"thread {run.wanted.thread}" if run.wanted.thread else ""
-        said = [typed, thread, name, run.session.short(), agent, model, row.outcome, part, output.wall(row.started_ns)]
-        colour = COLOURS["only_a" if side == "A" else "only_b"]
-        text = output.fit(output.harmless(" · ".join(word for word in said if word)), output.width() - 3)
-        yield output.styled(side, fg=colour, bold=True) + "  " + text
+        words = [typed, thread, name, run.session.short(), agent, model, row.outcome, part, output.wall(row.started_ns)]
+        said.append(output.harmless(" · ".join(word for word in words if word)))
+    return said[0], said[1]
 
 
 # -- where they part
@@ -81,13 +89,9 @@ def heads(found: Everything) -> Iterator[str]:
 
 def parting(found: Everything) -> Iterator[str]:
     first = found.made.first
+    yield output.styled(output.harmless(parted(found)), bold=True)
     if first is None:
-        yield output.styled(f"the same in all {len(found.made.rows)} steps", bold=True)
         return
-    row = found.made.rows[first.row]
-    alike = sum(not one.differs for one in found.made.rows[: first.row])
-    thread = f" in thread {row.thread[0] or row.thread[1]}" if {*row.thread} - {MAIN, ""} else ""
-    yield output.styled(f"they part{thread} after {alike} steps that are the same", bold=True)
     for side, run, step in (("a", found.a, first.a), ("b", found.b, first.b)):
         name = found.names[side == "b"]
         if step is None:
@@ -99,14 +103,27 @@ def parting(found: Everything) -> Iterator[str]:
         yield output.styled(text, fg=COLOURS["only_a" if side == "a" else "only_b"])
     if first.a and first.b and first.a.type == first.b.type:
         yield from _words(first.a.text, first.b.text, 6)
-    if first.again is not None and first.again.a and first.again.b:
-        yield f"  they meet again at A {first.again.a.number}, B {first.again.b.number} ({first.again.a.type})"
-    else:
-        yield "  they do not meet again"
+    yield f"  {met(first)}"
     for side, step in (("A", first.a), ("B", first.b)):
         if step is not None:
             ref = f"{found.names[side == 'B']}:{step.number}"
             yield output.harmless(f"  open {side}: tapes show {ref} · tapes checkout {ref}")
+
+
+def parted(found: Everything) -> str:
+    first = found.made.first
+    if first is None:
+        return f"the same in all {len(found.made.rows)} steps"
+    row = found.made.rows[first.row]
+    alike = sum(not one.differs for one in found.made.rows[: first.row])
+    thread = f" in thread {row.thread[0] or row.thread[1]}" if {*row.thread} - {MAIN, ""} else ""
+    return f"they part{thread} after {alike} steps that are the same"
+
+
+def met(first: Divergence) -> str:
+    if first.again is not None and first.again.a and first.again.b:
+        return f"they meet again at A {first.again.a.number}, B {first.again.b.number} ({first.again.a.type})"
+    return "they do not meet again"
 
 
 def context_lines(found: Everything) -> Iterator[str]:
@@ -234,7 +251,7 @@ class _Columns:
                 hidden = 0
             if row.thread != thread:
                 if thread != ("", "") or {*row.thread} - {MAIN}:
-                    yield output.styled(output.harmless(f"── thread {_thread(row.thread)}"), bold=True)
+                    yield output.styled(output.harmless(f"── thread {threads_of(row.thread)}"), bold=True)
                 thread = row.thread
             yield from draw(row)
         if hidden:
@@ -269,13 +286,7 @@ class _Columns:
         return output.fit(f"     ({row.peer.number}: elsewhere)", columns) if row.peer else ""
 
     def _cell(self, step: Step, side: int, columns: int) -> str:
-        icon = ACTION_ICONS.get(step.facts.get("action", ""), ICONS[step.type]) if step.type == "tool.use" else ""
-        icon = "✗" if step.failed else icon or ICONS[step.type]
-        mark = f" {step.hash.short(8)}" if columns >= 60 else ""
-        brief = output.harmless(self._stories[side].brief(step))
-        took = _took(step) if columns >= 75 else ""
-        text = output.fit(f"{step.number:>4}{mark} {icon} {brief}", columns - len(took) - 1 if took else columns)
-        return f"{output.pad(text, columns - len(took))}{took}" if took else text
+        return cell(self._stories[side], step, columns)
 
     def _differing(self, row: Row) -> Iterator[str]:
         if row.kind != "changed" or row.a is None or row.b is None:
@@ -285,6 +296,17 @@ class _Columns:
         yield from _words(row.a.text, row.b.text, _MOST_LINES)
 
 
+def cell(story: Story, step: Step, columns: int) -> str:
+    """A step in so many columns, with what there is room for."""
+    icon = ACTION_ICONS.get(step.facts.get("action", ""), ICONS[step.type]) if step.type == "tool.use" else ""
+    icon = "✗" if step.failed else icon or ICONS[step.type]
+    mark = f" {step.hash.short(8)}" if columns >= 60 else ""
+    brief = output.harmless(story.brief(step))
+    took = _took(step) if columns >= 75 else ""
+    text = output.fit(f"{step.number:>4}{mark} {icon} {brief}", columns - len(took) - 1 if took else columns)
+    return f"{output.pad(text, columns - len(took))}{took}" if took else text
+
+
 def _took(step: Step) -> str:
     """What the model call took that a step is the first of: to its first byte, and the tokens it made."""
     ttft, usage = step.facts.get("ttft_us"), step.facts.get("usage") or {}
@@ -292,7 +314,7 @@ def _took(step: Step) -> str:
     return " · ".join([*told, f"{output.count(usage['output'])} tok"] if usage.get("output") else told)
 
 
-def _thread(names: tuple[str, str]) -> str:
+def threads_of(names: tuple[str, str]) -> str:
     a, b = names
     return a if a == b else f"{a or '(none)'} / {b or '(none)'}"
 

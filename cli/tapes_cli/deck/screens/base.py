@@ -8,7 +8,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Footer
-from textual.worker import get_current_worker
+from textual.worker import Worker, WorkerState, get_current_worker
 
 from tapes.errors import Damaged, NotFound, Withheld
 from tapes_cli.deck.actions import bindings
@@ -44,7 +44,7 @@ class TapeScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield self.bar
         yield from self.body()
-        yield Footer()
+        yield Footer(show_command_palette=False, compact=True)
 
     def body(self) -> ComposeResult:
         """What stands between the title and the line of keys."""
@@ -72,7 +72,7 @@ class TapeScreen(Screen[None]):
         if self.is_current and self.tape.told is not None and self.tape.told.whole and self.tape.has_grown():
             self.read()
 
-    @work(thread=True, exclusive=True, group="tape")
+    @work(thread=True, exclusive=True, group="tape", exit_on_error=False)
     def read(self) -> None:
         """Read the session: its beginning first, where nothing of it was read yet."""
         worker = get_current_worker()
@@ -95,6 +95,12 @@ class TapeScreen(Screen[None]):
 
     def on_trouble(self, message: Trouble) -> None:
         self.bar.say(f"can not be read: {message.what}", "error")
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A fault of ours in reading costs what it was about to show, not the deck."""
+        if event.state == WorkerState.ERROR:
+            error = event.worker.error
+            self.bar.say(f"a fault of tapes while reading: {type(error).__name__}: {error}", "error")
 
     def _shown(self) -> None:
         told = self.tape.told

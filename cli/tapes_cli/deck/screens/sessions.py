@@ -53,7 +53,7 @@ class Sessions(Screen[None]):
         yield self.head
         yield self.rows
         yield Static(EMPTY, id="empty", markup=False)
-        yield Footer()
+        yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#filter").display = False

@@ -4,32 +4,40 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from rich.text import Text
-from textual.widgets import Static
+from textual.strip import Strip
+from textual.widget import Widget
 
 from tapes_cli import output
-from tapes_cli.deck.model.styled import Line, joined, styled
+from tapes_cli.deck.model.styled import BLANK, Line, fitted, joined, styled, words
 from tapes_cli.deck.model.tape import Tape
-from tapes_cli.deck.widgets.palette import style_of
+from tapes_cli.deck.widgets.palette import strip_of
 from tapes_cli.stats_screen import money
 
 
-class Bar(Static):
+class Bar(Widget):
     DEFAULT_CSS = """
     Bar { height: 1; background: $panel; padding: 0 1; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, markup=False)
+        super().__init__(id=id)
+        self._line: Line = BLANK
+
+    @property
+    def words(self) -> str:
+        """What it says."""
+        return words(self._line)
 
     def say(self, text: str, style: str = "dim") -> None:
         self.tell(styled(text, style))
 
     def tell(self, line: Line) -> None:
-        text = Text(no_wrap=True, overflow="ellipsis")
-        for piece, style in line:
-            text.append(piece, style_of(self.app, style))
-        self.update(text)
+        self._line = line
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        return strip_of(self.app, fitted(self._line, width), self.rich_style, width)
 
     def title_of(self, tape: Tape, view: str) -> None:
         """Which session it is, whose, and how it stands."""
@@ -37,7 +45,12 @@ class Bar(Static):
         if told is None:
             return
         s = told.summary
-        parts = [styled(tape.title, "bold"), styled(f"{tape.session.short()} · {view}", "dim")]
+        short = tape.session.short()
+        parts = [
+            styled(tape.title, "bold"),
+            *([styled(short, "dim")] if tape.title != short else ()),
+            styled(view, "dim"),
+        ]
         parts.append(styled(f"{s.agent} {s.agent_version}".strip() if s.agent != "generic" else s.agent))
         parts.append(styled(f"{len(told.steps)} steps" + ("" if told.whole else ", reading on …")))
         parts.append(styled(output.duration(s.ended_ns - s.started_ns)))

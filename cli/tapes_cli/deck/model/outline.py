@@ -166,7 +166,7 @@ def _nodes(told: Told) -> list[Node]:
             flat.append((run[0], deep, "", None, tuple(run) if len(run) > 1 else ()))
             run.clear()
 
-    for item, depth in told.story.told(told.steps):
+    for item, depth in told.telling:
         if run and (not isinstance(item, Step) or item.type != "reminder" or depth != deep):
             close()
         if not isinstance(item, Step):

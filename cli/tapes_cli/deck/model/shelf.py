@@ -32,7 +32,7 @@ ORDERS: dict[str, Callable[[Row], Any]] = {
     "outcome": lambda row: (not row.error, row.summary.outcome),
 }
 """By the column that is sorted by."""
-LEAST = {"hash": 76, "agent": 60, "model": 100, "length": 84, "calls": 70, "tools": 124, "ran": 112}
+LEAST = {"hash": 96, "agent": 60, "model": 130, "length": 84, "calls": 70, "tools": 160, "ran": 140}
 """Columns of the screen from which on one of the table is shown; the others always are."""
 RIGHT = frozenset({"length", "calls", "tools", "ran"})
 CHUNK = 200
@@ -151,8 +151,8 @@ class Listing:
         if width not in self._wide:
             fixed = {
                 "hash": 12,
-                "agent": 14 if width < 110 else 20,
-                "model": 20,
+                "agent": 14 if width < 110 else 16,
+                "model": 20 if width < 160 else 26,
                 "started": 19 if width >= 90 else 16,
                 "length": 7,
                 "calls": 6,

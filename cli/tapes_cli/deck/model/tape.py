@@ -7,8 +7,7 @@ by the next.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -17,9 +16,13 @@ from tapes.archive.summary import Summary
 from tapes.errors import NotFound
 from tapes.record.digest import Digest
 from tapes.session.rows import summary_of
+from tapes.session.threads import Thread
 from tapes.session.view import Step, View, view
 from tapes_cli.deck.model.course import Course
 from tapes_cli.story import Story
+
+type Heading = tuple[Thread, list[Step]]
+"""Of a thread, with its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,12 @@ class Told:
     view: View
     steps: Sequence[Step]
     story: Story
-    failures: Sequence[int]
-    """Numbers of the steps that failed, ascending."""
+    telling: Sequence[tuple[Heading | Step, int]]
+    """The steps in the order of the story, and before those of a thread its heading; each with how deep it hangs."""
+    order: Sequence[int]
+    """The numbers of the steps in that order."""
+    rank: Mapping[int, int]
+    """Where a step stands in it."""
     course: Course
     costs: Mapping[Digest, Decimal | None]
     """By the exchange what it cost in US dollars, as far as that was looked up; None: it has no price."""
@@ -45,21 +52,12 @@ class Told:
     def step(self, number: int) -> Step | None:
         return self.steps[number - 1] if 0 < number <= len(self.steps) else None
 
-    def failure(self, number: int, direction: int) -> int | None:
-        """The next failed step behind, or before, a step."""
-        place = bisect_right(self.failures, number)
-        if direction > 0:
-            return self.failures[place] if place < len(self.failures) else None
-        place -= bool(place and self.failures[place - 1] == number)
-        return self.failures[place - 1] if place else None
-
-    def alike(self, number: int, direction: int) -> int | None:
-        """The next step of the type that this one has."""
-        here = self.step(number)
-        if here is None:
-            return None
-        others = range(number, len(self.steps)) if direction > 0 else range(number - 2, -1, -1)
-        return next((self.steps[n].number for n in others if self.steps[n].type == here.type), None)
+    def nearest(self, number: int, direction: int, wanted: Callable[[Step], bool]) -> int | None:
+        """The next step, or the one before, in the order of the story that is `wanted`."""
+        here = self.rank.get(number, 0)
+        others = range(here + 1, len(self.order)) if direction > 0 else range(here - 1, -1, -1)
+        found = (self.steps[self.order[place] - 1] for place in others)
+        return next((step.number for step in found if wanted(step)), None)
 
     def of_record(self, digest: Digest) -> int | None:
         """The step that a record, or else its exchange, is told by."""
@@ -102,9 +100,12 @@ class Tape:
         steps = tuple(found.steps)
         self._seq = head[1]
         summary = summary_of(self.archive, self.session)
-        failures = [step.number for step in steps if step.failed]
         story = Story(found.threads, summary.cwd)
-        self.told = Told(summary, found, steps, story, failures, Course.of(steps, summary.cwd), self._costs, True)
+        telling = list(story.told(steps))
+        order = [item.number for item, _ in telling if isinstance(item, Step)]
+        rank = {number: place for place, number in enumerate(order)}
+        course = Course.of(steps, summary.cwd)
+        self.told = Told(summary, found, steps, story, telling, order, rank, course, self._costs, True)
         return self.told
 
     def price(self) -> bool:

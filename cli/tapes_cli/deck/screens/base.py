@@ -130,7 +130,8 @@ class TapeScreen(Screen[None]):
             self.deck.show_view(self.tape, view)
 
     def action_failure(self, direction: int) -> None:
-        found = self.tape.told.failure(self.tape.number, direction) if self.tape.told else None
+        told = self.tape.told
+        found = told.nearest(self.tape.number, direction, lambda step: step.failed) if told else None
         if found is None:
             self.notify("no failure " + ("behind this step" if direction > 0 else "before this step"))
         else:

@@ -133,8 +133,10 @@ class Timeline(TapeScreen):
 
     def action_alike(self, direction: int) -> None:
         told, step = self.tape.told, self.tape.step
-        found = told.alike(self.tape.number, direction) if told else None
+        if told is None or step is None:
+            return
+        found = told.nearest(step.number, direction, lambda other: other.type == step.type)
         if found is not None:
             self.go_to(found)
-        elif step is not None:
+        else:
             self.notify(f"no {step.type} " + ("behind this one" if direction > 0 else "before this one"))

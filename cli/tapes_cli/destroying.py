@@ -18,6 +18,7 @@ from tapes.errors import ArchiveFull, ArchiveInUse, Damaged, UsageError
 from tapes.record.digest import Digest
 from tapes.session.rows import summary_of
 from tapes_cli import output
+from tapes_cli.breakpoints import forget
 from tapes_cli.checkouts import all_out
 from tapes_cli.home import archive_path, cache_folder, home, index_path, open_archive_for_writing
 from tapes_cli.keeping import Keeping
@@ -68,6 +69,7 @@ def finish(said: Iterable[Digest], sessions: Collection[Digest]) -> None:
     # with it. An index that is made meanwhile leaves out what is withheld.
     forget_all(cache_folder())
     remove(index_path())
+    breaks = forget(home(), sessions)
     try:
         done = carry_out(archive_path())
     except (ArchiveInUse, ArchiveFull) as error:
@@ -93,6 +95,8 @@ def finish(said: Iterable[Digest], sessions: Collection[Digest]) -> None:
             click.echo(
                 output.harmless(f"Not reached: {out.path}, taken out of it at step {out.step}. Delete it."), err=True
             )
+    for line in breaks:
+        click.echo(output.harmless(line), err=True)
     for path in _logs():
         click.echo(f"Not reached: {path}, the log of a run that had trouble. Look, and delete it.", err=True)
     click.echo("Not reached: backups and snapshots made before, and what others were sent.", err=True)

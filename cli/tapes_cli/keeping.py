@@ -1,24 +1,21 @@
 """How long sessions are kept, and which are pinned: `retention.json` in the home directory.
 
-Beside the archive and not in it, so that no rebuild loses it, and reading it opens nothing. Nothing acts on it but
-`tapes archive gc` and `tapes forget`, when a person types them.
+Nothing acts on it but `tapes archive gc` and `tapes forget`, when a person types them.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from tapes.archive.place import sync_directory
 from tapes.archive.redaction import Withholding
 from tapes.errors import ArchiveError, UsageError
 from tapes.record.digest import Digest
 from tapes.values import dataclass, field
+from tapes_cli.beside import held, put
 
 FILE = "retention.json"
 
@@ -49,27 +46,14 @@ class Keeping:
     def save(self, home: Path) -> None:
         """A crash leaves the old file or the new one. ArchiveError where it can not be written."""
         text = json.dumps({"days": self.days, "pins": sorted(pin.hex() for pin in self.pins)}, indent=1)
-        fresh = home / (FILE + ".new")
-        try:
-            with open(fresh, "w", encoding="utf-8", opener=_private) as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(home / FILE)
-        except OSError as error:
-            raise ArchiveError(f"cannot write {home / FILE}: {error.strerror}") from error
-        sync_directory(home)
+        put(home / FILE, text + "\n")
 
     @classmethod
     @contextmanager
     def held(cls, home: Path) -> Iterator[Self]:
         """The policy, which nobody else can change meanwhile: of two pins that are set at once both hold."""
-        handle = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with held(home):
             yield cls.load(home)
-        finally:
-            os.close(handle)
 
     def refuse_pinned(self, wanted: Iterable[Withholding]) -> None:
         """UsageError when something of a pinned session would go."""
@@ -77,7 +61,3 @@ class Keeping:
             if withholding and withholding.session in self.pins:
                 short = withholding.session.short()
                 raise UsageError(f"session {short} is pinned", hint=f"tapes archive unpin {short}")
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

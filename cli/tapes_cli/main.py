@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import keyword
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ VERBS = {
     "note": "Add a note to a session, or a snapshot of the surroundings",
     "cat": "Print a record, a body, or a file as it was",
     "replay": "Play a recorded screen, or print it as it was",
+    "break": "Breakpoints: at which steps playing a session stops",
     "playback": "Serve a session as a model API: the run, offline",
     "checkout": "Take a moment of a session out, as files",
     "export": "Write a session as a cast, Markdown, JSON, HAR or script",
@@ -59,7 +61,8 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"tapes_cli.commands.{cmd_name.replace('-', '_')}")
+        name = cmd_name.replace("-", "_") + ("_" if keyword.iskeyword(cmd_name) else "")
+        module = importlib.import_module(f"tapes_cli.commands.{name}")
         command: click.Command = module.command
         return command
 

@@ -11,11 +11,13 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
 from tapes.session.screen.playback import Playback
+from tapes.session.screen.timeline import Timed
 from tapes_cli import output
 from tapes_cli.drawing import ENTER, LEAVE, Canvas, first_row
 
@@ -30,8 +32,14 @@ _KEY = re.compile(r"\x1b(?:\[|O)[0-9;]*[A-Za-z~]|.", re.DOTALL)
 class Controls:
     """What keys do to a playback. Knows no terminal either, so that it can be tried without one."""
 
-    def __init__(self, playback: Playback, speed: float = 1.0, idle_ns: int | None = None) -> None:
+    def __init__(
+        self, playback: Playback, speed: float = 1.0, idle_ns: int | None = None, stops: Sequence[Timed[str]] = ()
+    ) -> None:
+        """`stops`: where playing stops, in order of time, and why. Going to a place by keys does not."""
         self.playback = playback
+        self._stops = stops
+        self._seen_ns = playback.at_ns or -1
+        """Up to here it has stopped, or somebody went there."""
         self.speed = speed
         self.idle_ns = idle_ns
         self.paused = False
@@ -53,19 +61,40 @@ class Controls:
         }
 
     def key(self, key: str) -> None:
-        self.said = ""
+        self.said, before = "", self.playback.at_ns
         if key in "123456789":
             self.speed = float(key)
         elif key in self._keys:
             self._keys[key]()
+        if self.playback.at_ns != before:
+            self._seen_ns = self.playback.at_ns
 
     @property
     def running(self) -> bool:
         return not (self.paused or self.playback.ended)
 
+    def advance(self) -> None:
+        """Play what happens next, or up to a stop that is before it or at the same time."""
+        stop = self._next_stop()
+        if stop is None:
+            self.playback.advance()
+            self._seen_ns = self.playback.at_ns
+            return
+        self._seen_ns = stop
+        self.playback.go_to(stop)
+        self.said = "● " + ", ".join(why for at, why in self._stops if at == stop)
+        self.paused = True
+
+    def _next_stop(self) -> int | None:
+        """The moment of the stop that comes with what happens next, if one does."""
+        upto = self.playback.at_ns + self.playback.wait_ns
+        place = bisect_right(self._stops, self._seen_ns, key=lambda stop: stop[0])
+        return self._stops[place][0] if place < len(self._stops) and self._stops[place][0] <= upto else None
+
     def pause_s(self) -> float:
         """Seconds to wait for what happens next."""
-        wait = self.playback.wait_ns
+        stop = self._next_stop()
+        wait = self.playback.wait_ns if stop is None else max(0, stop - self.playback.at_ns)
         return (wait if self.idle_ns is None else min(wait, self.idle_ns)) / 1e9 / self.speed
 
     def _pause(self) -> None:
@@ -123,7 +152,7 @@ def play(controls: Controls) -> None:
         while not controls.quit:
             now = time.monotonic()
             while controls.running and due <= now and now - drawn < 2 * FRAME:
-                controls.playback.advance()
+                controls.advance()
                 due += controls.pause_s()
                 now = time.monotonic()
             size = os.get_terminal_size(descriptor)

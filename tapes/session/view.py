@@ -9,7 +9,7 @@ rest of the session is still there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -168,6 +168,13 @@ def _steps(records: list[tuple[Digest, Record]], reader: _Reader) -> Iterator[St
                 facts={**item.facts, **marks} if (marks := marking.facts(digest, position, number)) else item.facts,
                 place=places[digest],
             )
+
+
+def is_of(step: Step, types: Collection[str]) -> bool:
+    """Whether a step is of one of these types, or does one of these (`read`, `edit`, …); `tool` is a call and its
+    result. No types: whatever it is."""
+    kinds = {step.type, step.facts.get("action", ""), "tool" if step.type in EVENTS else ""}
+    return not types or not kinds.isdisjoint(types)
 
 
 def as_told(steps: Iterable[Step]) -> list[Step]:

@@ -283,3 +283,92 @@ def test_a_canvas_writes_only_what_has_changed() -> None:
     changed = canvas.draw(screen, (20, 5), "status")
     assert "two!" in changed and "one" not in changed
     assert "one" in canvas.draw(screen, (30, 5), "status")
+
+
+# -- breakpoints
+
+
+def stopping(*stops: tuple[float, str]) -> Controls:
+    """Something happens each second, from 0 to 8."""
+    session = TerminalSession()
+    session.said(*(b"%d" % n for n in range(9)))
+    session.command(3.5, b"ls")
+    playback = Playback(session.tape, marks(session.archive, session.tape))
+    return Controls(playback, stops=[(round(at * SECOND), why) for at, why in stops])
+
+
+def played(it: Controls) -> float:
+    """Play until it stops; at which second it does."""
+    while it.running:
+        it.advance()
+    return it.playback.at_ns / SECOND
+
+
+def test_playing_stops_at_the_moment_of_a_break_and_space_goes_on() -> None:
+    it = stopping((2.5, "break 1: a"), (4, "break 1: b"), (4, "break 2: c"), (8, "break 3: d"))
+    assert played(it) == 2.5
+    assert (it.paused, it.said, "".join(it.playback.screen.text()).strip()) == (True, "● break 1: a", "012")
+    it.key(" ")
+    assert it.pause_s() == 0.5  # what was shown before the break is not waited for again
+    assert played(it) == 4
+    assert it.said == "● break 1: b, break 2: c"
+    it.key(" ")
+    assert (played(it), it.said, it.playback.ended) == (8, "● break 3: d", True)
+
+
+def test_a_break_before_anything_happens_stops_at_once() -> None:
+    it = stopping((0, "break 1: a"))
+    assert it.pause_s() == 0
+    assert (played(it), it.paused) == (0, True)
+    it.key(" ")
+    assert played(it) == 8
+
+
+def test_who_goes_to_a_place_is_not_stopped_on_the_way_but_behind_it() -> None:
+    it = stopping((1, "break 1: a"), (3, "break 2: b"), (7, "break 3: c"))
+    it.key("\x1b[C")
+    assert (it.playback.at_ns, it.paused, it.said) == (5 * SECOND, False, "")
+    assert played(it) == 7
+    it.key("\x1b[D")
+    it.key(" ")
+    assert (it.playback.at_ns / SECOND, played(it)) == (2, 3)
+    it.key("[")  # none before: it stays
+    it.key(" ")
+    assert played(it) == 7
+    it.key(".")
+    assert it.playback.at_ns == 8 * SECOND
+
+
+def test_changing_the_speed_while_a_break_is_waited_for_does_not_lose_it() -> None:
+    it = stopping((0, "break 1: a"), (2.5, "break 1: b"))
+    it.key("4")
+    assert played(it) == 0
+    it.key(" ")
+    it.key("2")
+    assert played(it) == 2.5
+
+
+def test_breaks_stop_what_is_played_in_a_terminal(recorded: Bench) -> None:
+    recorded.read("break", "add", "--all", "--pattern", "^ls")
+    with watched(recorded, size=(80, 10)) as it:
+        it.until("● break 1: /^ls/ at step 1")
+        assert it.screen.text()[:2] == ["first", ""]
+        assert "❚❚ 0:01/0:03" in it.screen.text()[-1]
+        it.press(" ")
+        it.until("■ end")
+        it.press("q")
+        assert it.end() == 0
+        only_ours(it.raw.decode())
+    with watched(recorded, "--no-breaks", "--speed", "9", size=(80, 10)) as it:
+        it.until("■ end")
+        it.press("q")
+        assert it.end() == 0 and b"break 1" not in it.raw
+
+
+def test_breaks_that_can_not_be_read_are_told_before_anything_is_played(recorded: Bench) -> None:
+    (recorded.home / "breaks.json").write_text("{")
+    with watched(recorded) as it:
+        assert it.end() == 2
+        assert ENTER.encode() not in it.raw
+    with watched(recorded, "--no-breaks") as it:
+        it.until("first")

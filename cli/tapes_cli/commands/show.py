@@ -20,7 +20,7 @@ from tapes.session.rows import rows, summary_of
 from tapes.session.snapshots import has_snapshots
 from tapes.session.threads import MAIN, Thread
 from tapes.session.usage import Tokens
-from tapes.session.view import STEP_TYPES, Step, View, as_told, view
+from tapes.session.view import STEP_TYPES, Step, View, as_told, is_of, view
 from tapes.values import dataclass
 from tapes.wire.files import ACTIONS
 from tapes_cli import output
@@ -31,8 +31,6 @@ from tapes_cli.story import Story, label
 
 if TYPE_CHECKING:
     from tapes_cli.changed import Changed
-
-TOOLS = ("tool.use", "tool.result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +44,8 @@ class Wanted:
     as_json: bool = False
 
     def takes(self, step: Step) -> bool:
-        """By its type alone; `tool` is both of a tool's."""
-        kinds = {step.type, step.facts.get("action", ""), "tool" if step.type in TOOLS else ""}
-        return not self.types or not kinds.isdisjoint(self.types)
+        """By its type alone."""
+        return is_of(step, self.types)
 
 
 @click.command("show")

@@ -13,6 +13,7 @@ from tapes.archive.base import Archive
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.record.kinds import Record
+from tapes.session.breaks import Break, Stopper, said
 from tapes.session.screen.tape import Event, Tape
 from tapes.session.view import steps
 from tapes.values import dataclass
@@ -104,6 +105,21 @@ def moment_of_step(archive: Archive, tape: Tape, number: int) -> int:
             return tape.moment(archive.record(step.hash))
     short = tape.session.short()
     raise NotFound(f"session {short} has no step {number}", hint=f"its steps: tapes show {short}")
+
+
+def stops_in(archive: Archive, tape: Tape, breaks: Iterable[Break]) -> list[Timed[str]]:
+    """The moments at which playing stops, in order of time, and why. A command that failed did so when it ended. What
+    was before the recording, or after it, is told at its beginning or end. UsageError for a pattern that is none."""
+    stopper = Stopper(breaks, tape.session)
+    found: list[Timed[str]] = []
+    for step in steps(archive, tape.session) if stopper else ():
+        stop = stopper.stop(step)
+        if stop is not None:
+            at = tape.moment(archive.record(step.hash))
+            if stop.kind == "error" and step.type == "command":
+                at += (step.facts.get("duration_us") or 0) * 1000
+            found.append((min(at, tape.upto_ns), said(stop, step)))
+    return sorted(found)
 
 
 def read_time(text: str) -> int:

@@ -3,26 +3,29 @@ content of one, or whose each of its lines is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, dropwhile
 from typing import Literal
 
 from tapes.errors import TapesError
+from tapes.session.attribution import Change
+from tapes.session.blame import Line as Blamed
 from tapes.session.linediff import is_binary
+from tapes.session.treediff import FileDiff, Texts
 from tapes.values import dataclass, field
 from tapes_cli import output
 from tapes_cli.changed import LARGEST
 from tapes_cli.deck.model.file_list import MARKS, STYLES
-from tapes_cli.deck.model.files import Files, History, Said, Version
-from tapes_cli.deck.model.styled import Line, columns, fitted, joined, styled
+from tapes_cli.deck.model.files import Files, History, Version
+from tapes_cli.deck.model.section import Section
+from tapes_cli.deck.model.styled import BLANK, Line, columns, fitted, joined, padded, styled, width
+from tapes_cli.deck.model.unlike import tabbed
 from tapes_cli.tree_diff import file_lines
 from tapes_cli.worktrees import by, shown
 
 type Face = Literal["diff", "content", "blame"]
-type Page = tuple[list[Said], list[Said]]
-"""Its heading, and its lines."""
-
 FACES: tuple[Face, ...] = ("diff", "content", "blame")
-_SIDES = {"+": "ok", "-": "error", "@": "accent", "#": "warn", "\\": "dim", " ": ""}
+_SIDES = {"+": "ok", "-": "error", "@": "accent", "\\": "dim"}
 _SAID, _HASH, _BY = 100, 76, 50
 _WHO = 24
 """Columns for who it was, beside a line."""
@@ -77,7 +80,7 @@ def delta(files: Files, history: History, index: int) -> str:
     return both.why if both.why == "binary" else "" if both.why else f"+{plus} −{minus}"
 
 
-def page(files: Files, history: History, index: int, face: Face, other: int | None = None) -> Page:
+def page(files: Files, history: History, index: int, face: Face, other: int | None = None) -> Iterator[Section]:
     """Of a version. `other`: what it is compared with, else what was before it. Where something can not be read, that
     is the page."""
     one = history.versions[index]
@@ -85,83 +88,82 @@ def page(files: Files, history: History, index: int, face: Face, other: int | No
         match face:
             case "diff" if other is not None and other != index:
                 first, last = sorted((index, other))
-                return _diff(files, history.versions[first], history.versions[last])
+                yield _diff(files, history.versions[first], history.versions[last])
             case "diff" if one.what != "start":
-                return _diff(files, history.versions[index - 1] if index else None, one)
+                yield _diff(files, history.versions[index - 1] if index else None, one)
             case "blame":
-                return _blame(files, one)
+                yield _blame(files, one)
             case _:
-                return _content(files, one)
+                yield _content(files, one)
     except TapesError as error:
-        hint = [(error.hint, "dim")] if error.hint else []
-        return [_head(one)], [(str(error), "error"), *hint]
+        hint = [styled(error.hint, "dim")] if error.hint else []
+        yield Section("", [*_heads(one), styled(str(error), "error"), *hint])
 
 
-def _head(one: Version) -> Said:
+def _heads(one: Version, said: str = "") -> list[Line]:
+    """Which version it is, and what is to be said of it."""
     hashed = one.held.hash.short(12) if one.held is not None and one.held.hash is not None else ""
     size = output.size(one.held.size) if one.held is not None else ""
-    when = output.wall(one.wall_ns)
-    parts = (shown(one.path), one.name, one.what if one.what != "start" else "", one.by, one.said, size, hashed, when)
-    return " · ".join(part for part in parts if part), "bold"
+    what = one.what if one.what != "start" else ""
+    parts = (one.name, what, one.by, one.said, size, hashed, output.wall(one.wall_ns))
+    about = styled(" · " + " · ".join(part for part in parts if part))
+    lines = [joined(styled(shown(one.path), "bold"), about), styled(said, "dim"), styled(one.note, "warn")]
+    return [line for line in lines if line]
 
 
-def _notes(one: Version) -> list[Said]:
-    return [(one.note, "warn")] if one.note else []
-
-
-def _diff(files: Files, old: Version | None, new: Version) -> Page:
+def _diff(files: Files, old: Version | None, new: Version) -> Section:
     diff, both = files.differ(old, new)
+    counts = "+{} −{}".format(*both.counts()) if not both.why else both.why
     before = f"from {old.name} to {new.name}" if old is not None else f"up to {new.name}"
-    heads = [_head(new), (f"{before} · {_counted(both.counts()) if not both.why else both.why}", "dim"), *_notes(new)]
-    lines: list[Said] = []
-    style = "dim"
+    lines = list(git_lines(diff, both))
+    if new.text is not None:  # of which a call tells no mode, nor that it was not there before
+        lines = list(dropwhile(lambda line: not line[0][0].startswith("@@"), lines))
+    if both.why and not lines:
+        lines = [styled(f"not compared: {both.why}", "warn")]
+    return Section("", [*_heads(new, f"{before} · {counts}"), BLANK, *(lines or [styled("nothing differs", "dim")])])
+
+
+def git_lines(diff: FileDiff, both: Texts) -> Iterator[Line]:
+    """As git writes it, but for what only a program needs."""
+    inside = False
     for line in file_lines(diff, both):
-        style = (
-            _SIDES.get(chr(line[0]) if line else " ", "") if style != "dim" or line[:1] in (b"@", b"#", b"B") else "dim"
-        )
+        inside = inside or line.startswith(b"@@")
+        sign = line[:1].decode("latin-1")
         if not line.startswith((b"diff --git ", b"index ")):
-            lines.append((line.decode("utf-8", "replace"), style))
-    if both.why and not any(text.startswith(("Binary", "#")) for text, _ in lines):
-        lines.append((both.why, "warn"))
-    return heads, lines or [("nothing differs", "dim")]
+            style = _SIDES.get(sign, "") if inside else "warn" if sign in ("#", "B") else "dim"
+            yield tabbed(line.decode("utf-8", "replace"), style)
 
 
-def _counted(counts: tuple[int, int]) -> str:
-    return f"+{counts[0]} −{counts[1]}"
-
-
-def _content(files: Files, one: Version) -> Page:
-    said = "as it was at the start" if one.what == "start" else f"as it was after {one.name}"
-    heads = [_head(one), (said, "dim"), *_notes(one)]
+def _content(files: Files, one: Version) -> Section:
+    heads = [*_heads(one, "as it was at the start" if one.what == "start" else f"as it was after {one.name}"), BLANK]
     if one.held is not None and one.held.kind == "dir":
-        return heads, [("it is a directory", "dim")]
+        return Section("", [*heads, styled("it is a directory", "dim")])
     data = files.bytes_of(one)
     if is_binary(data):
-        return heads, [(f"binary: {output.size(len(data))}; its bytes: tapes cat REF:STEP PATH", "warn")]
-    if not data:
-        return heads, [("it is empty", "dim")]
-    text = data.decode("utf-8", "replace")
-    return heads, [(line, "") for line in text.removesuffix("\n").split("\n")]
+        said = f"binary, {output.size(len(data))}; its bytes: tapes cat REF:STEP PATH"
+        return Section("", [*heads, styled(said, "warn")])
+    text = data.decode("utf-8", "replace").removesuffix("\n")
+    lines = (tabbed(line) for line in text.split("\n")) if data else iter([styled("it is empty", "dim")])
+    return Section("", chain(heads, lines))
 
 
-def _blame(files: Files, one: Version) -> Page:
+def _blame(files: Files, one: Version) -> Section:
     found = files.blame(one)
-    told = {id(change): output.fit(output.harmless(by(change)), _WHO) for _, change in found if change is not None}
-    wide = max(map(output.cell_width, told.values()), default=0)
+    start = sum(change is None for _, change in found)
+    said = f"each line's step; · there at the start ({start} of {output.plural(len(found), 'line')})"
+    return Section("", chain(_heads(one, said), [BLANK], _blamed(found) if found else [styled("it is empty", "dim")]))
+
+
+def _blamed(found: Sequence[tuple[Blamed, Change | None]]) -> Iterator[Line]:
+    told = {id(change): styled(by(change)) for _, change in found if change is not None}
+    wide = min(max(map(width, told.values()), default=0), _WHO)
     digits = len(str(len(found)))
-    lines = []
     for line, change in found:
         step = str(change.step) if change is not None and change.step is not None else "·"
-        who = output.pad(told[id(change)] if change is not None else "", wide)
+        who = told.get(id(change), BLANK)
         text = line.text.removesuffix(b"\n").decode("utf-8", "replace")
-        lines.append((f"{step:>5} {who} {line.number:>{digits}} {text}", "" if change is not None else "dim"))
-    start = sum(change is None for _, change in found)
-    heads = [
-        _head(one),
-        (f"each line's step; · there at the start ({start} of {len(found)} lines)", "dim"),
-        *_notes(one),
-    ]
-    return heads, lines or [("it is empty", "dim")]
+        number = styled(f" {line.number:>{digits}} ", "dim")
+        yield joined(styled(f"{step:>5} ", "accent"), padded(who, wide), number, tabbed(text, "" if change else "dim"))
 
 
 def counted(

@@ -296,13 +296,13 @@ class _Columns:
         yield from _words(row.a.text, row.b.text, _MOST_LINES)
 
 
-def cell(story: Story, step: Step, columns: int) -> str:
-    """A step in so many columns, with what there is room for."""
+def cell(story: Story, step: Step, columns: int, *, bare: bool = False) -> str:
+    """A step in so many columns; but for `bare` ones with its hash and what it took, where there is room."""
     icon = ACTION_ICONS.get(step.facts.get("action", ""), ICONS[step.type]) if step.type == "tool.use" else ""
     icon = "✗" if step.failed else icon or ICONS[step.type]
-    mark = f" {step.hash.short(8)}" if columns >= 60 else ""
+    mark = f" {step.hash.short(8)}" if columns >= 60 and not bare else ""
     brief = output.harmless(story.brief(step))
-    took = _took(step) if columns >= 75 else ""
+    took = _took(step) if columns >= 75 and not bare else ""
     text = output.fit(f"{step.number:>4}{mark} {icon} {brief}", columns - len(took) - 1 if took else columns)
     return f"{output.pad(text, columns - len(took))}{took}" if took else text
 

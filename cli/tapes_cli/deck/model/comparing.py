@@ -28,8 +28,8 @@ from tapes_cli.story import Story, ending
 
 type Face = Literal["steps", "commands", "files", "context", "surroundings", "figures"]
 type Side = Literal["a", "b"]
-type Halves = Callable[[int], tuple[str, str]]
-"""What stands at either side, in so many columns each; empty where nothing does."""
+type Halves = Callable[[int, bool], tuple[str, str]]
+"""What stands at either side, in so many columns each; empty where nothing does. With hashes and figures, or bare."""
 
 FACES: tuple[Face, ...] = ("steps", "commands", "files", "context", "surroundings", "figures")
 STYLES = {"same": "dim", "changed": "warn", "only_a": "error", "only_b": "ok", "moved": "accent"}
@@ -148,10 +148,10 @@ class Comparing:
             yield Pair(row.kind, halves, partial(of_steps, found, row), row.a, row.b, failed)
 
     def _of_steps(self, a: Step | None, b: Step | None, peer: Step | None = None) -> Halves:
-        def halves(wide: int) -> tuple[str, str]:
+        def halves(wide: int, bare: bool) -> tuple[str, str]:
             away = f"     ({peer.number}: elsewhere)" if peer is not None else ""
-            left = cell(self.stories[0], a, wide) if a is not None else away
-            right = cell(self.stories[1], b, wide) if b is not None else away
+            left = cell(self.stories[0], a, wide, bare=bare) if a is not None else away
+            right = cell(self.stories[1], b, wide, bare=bare) if b is not None else away
             return left, right
 
         return halves
@@ -181,7 +181,8 @@ class Comparing:
         yield _heading(f"A changed {files.touched[0]}, B {files.touched[1]}, both {files.both}")
         for where, title in (("start", "at the start already"), ("end", "at the end")):
             some = [one for one in files.found if one.where == where]
-            yield _heading(f"{output.plural(len(some), 'file')} not the same {title}")
+            if some or where == "end":
+                yield _heading(f"{output.plural(len(some), 'file')} not the same {title}")
             for one in some:
                 kind = "only_a" if one.diff.now is None else "only_b" if one.diff.was is None else "changed"
                 yield Pair(kind, _fixed(*file_halves(one)), partial(of_file, one))
@@ -226,7 +227,7 @@ def _heading(text: str) -> Pair:
 
 
 def _fixed(a: str, b: str) -> Halves:
-    return lambda wide: (a, b)
+    return lambda wide, bare: (a, b)
 
 
 def _texts(a: str | None, b: str | None, name: str, page: Callable[[], Iterable[Section]], kind: str = "") -> Pair:
@@ -288,42 +289,35 @@ class PairList:
         if pair is None:
             return styled(f"     … {output.plural(self._hidden[index], 'pair')} the same", "dim")
         if pair.kind == "head":
-            return fitted(styled(f"── {pair.halves(wide)[0]}", "bold"), wide)
+            return fitted(styled(f"── {pair.halves(wide, True)[0]}", "bold"), wide)
         style, sign = STYLES[pair.kind], SIGNS[pair.kind]
-        if wide >= NARROW:
-            half = (wide - 3) // 2
-            a, b = pair.halves(half)
-            left, right = (fitted(styled(text, style), half) for text in (a, b))
-            return joined(padded(left, half), styled(f" {sign} ", f"bold {style}"), right)
-        a, b = pair.halves(wide - 2)
-        head = styled(f"{sign} ", f"bold {style}")
-        if pair.kind == "changed" and a and b and a != b:
-            return fitted(joined(head, _both(a, b, style, wide - 2)), wide)
-        return fitted(joined(head, styled(a if pair.kind != "only_b" and a else b or a, style)), wide)
+        if wide < NARROW:
+            return fitted(joined(styled(f"{sign} ", f"bold {style}"), _one_column(pair, style, wide - 2)), wide)
+        half = (wide - 3) // 2
+        left, right = (fitted(styled(text, style), half) for text in pair.halves(half, False))
+        return joined(padded(left, half), styled(f" {sign} ", f"bold {style}"), right)
 
 
-def _both(a: str, b: str, style: str, room: int) -> Line:
-    """Two texts where there is room for one: what both begin with, then either as it goes on."""
-    number = a[:5] if a[:4].strip().isdigit() and b[:4].strip().isdigit() else ""
-    ours, theirs = a[len(number) :], b[len(number) :]
-    same = next((n for n, (x, y) in enumerate(zip(ours, theirs, strict=False)) if x != y), min(len(ours), len(theirs)))
-    begin = joined(styled(number, style), fitted(styled(ours[:same], style), room // 2))
+def _one_column(pair: Pair, style: str, room: int) -> Line:
+    """Both numbers, and what either says; of two that are not the same, what both begin with, and how each goes on."""
+    a, b = pair.halves(room, True)
+    numbers: Line = ()
+    if pair.a is not None or pair.b is not None:
+        told = " ".join(f"{step.number if step is not None else '':>4}" for step in (pair.a, pair.b))
+        numbers, a, b = styled(f"{told} ", style), a[5:], b[5:]
+    if pair.kind != "changed" or not a or not b or a == b:
+        return joined(numbers, styled(b if pair.kind == "only_b" or not a else a, style))
+    same = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    begin = joined(numbers, fitted(styled(a[:same], style), room // 3))
     rest = (room - width(begin) - 3) // 2
-    parts = [fitted(styled(text[same:].rstrip(), name), rest) for text, name in ((ours, "error"), (theirs, "ok"))]
+    parts = [fitted(styled(text[same:].rstrip(), name), rest) for text, name in ((a, "error"), (b, "ok"))]
     return joined(begin, parts[0], styled(" → ", "dim"), parts[1])
 
 
 def _near(pairs: Sequence[Pair]) -> Iterator[int]:
-    """Those that differ, and so many around; of headings those that something is shown below."""
-    near: set[int] = set()
+    """Those that differ, so many around, and all headings."""
+    near = {index for index, pair in enumerate(pairs) if pair.kind == "head"}
     for index, pair in enumerate(pairs):
         if pair.differs:
             near |= set(range(max(0, index - AROUND), min(len(pairs), index + AROUND + 1)))
-    head = None
-    for index, pair in enumerate(pairs):
-        if pair.kind == "head":
-            head = index
-        if index in near and head is not None:
-            near.add(head)
-            head = None
     return iter(sorted(near))

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
-from tapes.archive.base import Archive
-from tapes.archive.summary import Summary
-from tapes.errors import Damaged, NotFound, UsageError
+from tapes.errors import UsageError
 from tapes.index.index import Index
-from tapes.record.digest import Digest
-from tapes.search.find import Found, Search, search
+from tapes.search.find import Found, search
 from tapes.search.hits import Hit
-from tapes.search.query import FIELDS, All, parse
 from tapes_cli import output
 from tapes_cli.exit_codes import Exit
+from tapes_cli.finding import asked_for, cut, names_of, ref
 from tapes_cli.home import index_path, open_archive
-from tapes_cli.moments import moment, nanoseconds
 
 LIMIT = 20
 WORDS: dict[str, Any] = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
@@ -55,7 +47,10 @@ def command(
     tapes search '"connection refused" OR timeout tool:Bash since:2d'
     tapes search --regex 'v\\d+\\.\\d+' path:src/main.py
     """
-    asked = asked_for(query, regex, substring, rank=rank, by_session=by_session, limit=limit)
+    for word in query:
+        if word.startswith("--"):
+            raise UsageError(f"there is no option {word}", hint=f"to search for it: --substring='{word}'")
+    asked = asked_for(" ".join(query), regex, substring, rank=rank, by_session=by_session, limit=limit)
     with open_archive() as archive, Index(index_path(), archive) as index:
         behind = archive.last() - index.file.upto()
         found = index.answer(lambda: search(index, asked), _progress if behind > PATIENCE else None)
@@ -68,55 +63,6 @@ def command(
         output.page(lines(found.hits, names, by_session))
     _remarks(found, unread, by_session, limit)
     return Exit.OK if found.hits else Exit.FOUND
-
-
-def names_of(archive: Archive, sessions: Iterable[Digest]) -> dict[Digest, str]:
-    """The names of those that have one."""
-    told: dict[Digest, str] = {}
-    for session in sessions:
-        row = Summary.from_bytes(archive.summary(session))
-        with suppress(Damaged, NotFound):  # then it is called by its hash
-            told[session] = row.name if row else str(archive.record(session).body.get("name", ""))
-    return {session: name for session, name in told.items() if archive.named(name) == session}
-
-
-def asked_for(
-    query: tuple[str, ...],
-    regex: tuple[str, ...],
-    substring: tuple[str, ...],
-    *,
-    rank: bool = False,
-    by_session: bool = False,
-    limit: int = LIMIT,
-) -> Search:
-    """What the words on the command line mean. UsageError, with what may be typed, for what can not be used."""
-    for word in query:
-        if word.startswith("--"):
-            raise UsageError(f"there is no option {word}", hint=f"to search for it: --substring='{word}'")
-    node = parse(" ".join(query))
-    if node == All(()) and not regex and not substring:
-        raise UsageError("search for what?", hint=f'words, "a phrase", or a field: {", ".join(FIELDS)}')
-    if "" in regex or "" in substring:
-        raise UsageError("--regex and --substring need a text")
-    now = datetime.now(UTC).astimezone()
-    return Search(
-        node,
-        substring,
-        tuple(_compiled(each) for each in regex),
-        lambda text: nanoseconds(moment(text, now)),
-        rank,
-        by_session,
-        limit or None,
-    )
-
-
-def _compiled(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise UsageError(
-            f"--regex {text!r} is no regular expression: {error}", hint="--substring seeks plain text"
-        ) from error
 
 
 def _progress(done: int, total: int) -> None:
@@ -143,13 +89,6 @@ def _remarks(found: Found, unread: int, by_session: bool, limit: int) -> None:
 # -- rows
 
 
-def ref(hit: Hit, names: dict[Any, str], longest: int = 64) -> str:
-    """What `tapes show` takes for the step; the session by its name, where that is not longer than so many columns."""
-    session = names.get(hit.session, "")
-    session = session if 0 < output.cell_width(session) <= longest else hit.session.short()
-    return session if hit.step is None else f"{session}:{hit.step}"
-
-
 def lines(hits: list[Hit], names: dict[Any, str], by_session: bool) -> list[str]:
     columns = output.width()
     time = slice(None) if columns >= 110 else slice(5, 16)
@@ -173,25 +112,10 @@ def lines(hits: list[Hit], names: dict[Any, str], by_session: bool) -> list[str]
 
 def marked(hit: Hit, columns: int) -> str:
     """The snippet in so many columns, what fits made bold; captured text can not drive the terminal."""
-    text, spans = hit.snippet.text, hit.snippet.spans
-    first = spans[0][0] if spans else 0
-    skip = max(0, first - columns // 3) if len(text) > columns else 0
-    parts: list[tuple[str, bool]] = [("…", False)] if skip else []
-    at = skip
-    for start, end in spans:
-        if start >= at:
-            parts += [(text[at:start], False), (text[start:end], True)]
-            at = end
-    parts.append((text[at:], False))
-    line, left = "", columns
-    for part, bold in parts:
-        safe = output.harmless(part)
-        shown = output.fit(safe, left) if left > 0 else ""
-        line += output.styled(shown, bold=True, fg="yellow") if bold and shown else shown
-        left -= output.cell_width(shown)
-        if shown != safe:
-            break
-    return line
+    return "".join(
+        output.styled(text, bold=True, fg="yellow") if fits and text else text
+        for text, fits in cut(hit.snippet, columns)
+    )
 
 
 def as_object(hit: Hit, names: dict[Any, str], by_session: bool) -> dict[str, Any]:

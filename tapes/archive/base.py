@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
@@ -75,6 +75,10 @@ class Link(NamedTuple):
     length: int
 
 
+type Subtrees = dict[Digest, tuple[int, int, tuple[Link, ...]]]
+"""Nodes of trees that were read and checked: by their hash, level, bytes of content, and the leaves below."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Something in the archive's own tables that does not agree with its log or packs."""
@@ -124,8 +128,8 @@ class Archive(Protocol):
     def head(self, session: Digest) -> tuple[Digest, int] | None:
         """Hash and seq of the session's last record; None for an unknown session."""
 
-    def session_records(self, session: Digest) -> Iterator[tuple[Digest, Record]]:
-        """In `seq` order; NotFound for an unknown session. MUST NOT hold a transaction open between two
+    def session_records(self, session: Digest, first: int = 0) -> Iterator[tuple[Digest, Record]]:
+        """Those from `first` on, in `seq` order; NotFound for an unknown session. MUST NOT hold a transaction open between two
         items."""
 
     def session_record(self, session: Digest, seq: int) -> tuple[Digest, Record]: ...
@@ -161,11 +165,15 @@ class Archive(Protocol):
         those MUST have been checked; the hash over the whole body is not, and what lies outside may be damaged.
         UsageError for a negative offset or length."""
 
-    def leaves(self, ref: BodyRef) -> Iterator[Link]:
-        """The leaves of a body's tree, in order, unread; the nodes above them have been checked."""
+    def leaves(self, ref: BodyRef, known: Subtrees | None = None) -> Iterator[Link]:
+        """The leaves of a body's tree, in order, unread; the nodes above them have been checked. `known`: what stands
+        below the root is not read again where it is there, and is put there where it is read."""
 
     def leaf(self, leaf: Link) -> bytes:
         """The bytes under a leaf, each piece checked."""
+
+    def contents(self, leaves: Sequence[Link]) -> Iterator[bytes]:
+        """Those under each of several; they are looked up together, which is quicker."""
 
     def body_records(self, body_hash: Digest) -> list[Digest]:
         """Records that refer to a body of this hash, in log order."""

@@ -67,8 +67,8 @@ class TableReader(Reader, Protocol):
 
     _packs: PackCache
 
-    def _pos(self, digest: Digest) -> int | None:
-        return self._run(lambda txn, t: number_of(txn.get(digest, db=t["byhash"])))
+    def _positions(self, digests: Sequence[Digest]) -> list[int | None]:
+        return self._run(lambda txn, t: [number_of(txn.get(digest, db=t["byhash"])) for digest in digests])
 
     def _hash_at(self, pos: int) -> Digest | None:
         from tapes.archive import audit

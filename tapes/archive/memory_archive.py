@@ -80,8 +80,8 @@ class MemoryArchive(Reader):
 
     # -- lookups for the reader
 
-    def _pos(self, digest: Digest) -> int | None:
-        return self._by_hash.get(digest)
+    def _positions(self, digests: Sequence[Digest]) -> list[int | None]:
+        return [self._by_hash.get(digest) for digest in digests]
 
     def _hash_at(self, pos: int) -> Digest | None:
         return next((digest for digest, place in self._by_hash.items() if place == pos), None)

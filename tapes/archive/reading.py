@@ -12,12 +12,12 @@ from typing import Protocol, Self
 
 from blake3 import blake3
 
-from tapes.archive.base import Kind, Link, Object
+from tapes.archive.base import Kind, Link, Object, Subtrees
 from tapes.archive.node import Node, read_node
 from tapes.errors import Damaged, NotFound, UsageError, Withheld
 from tapes.record.digest import Digest, blob_digest, node_digest
-from tapes.record.kinds import BodyRef, Record
-from tapes.record.tomb import is_tombstone, logged_digest, read_logged, read_tombstone
+from tapes.record.kinds import BodyRef, Record, read_record
+from tapes.record.tomb import is_tombstone, logged_digest, read_tombstone
 
 CHUNK = 128
 GROUP_BYTES = 256 * 1024
@@ -28,7 +28,9 @@ GROUP_BYTES = 256 * 1024
 class Shelf(Protocol):
     """Lookups. Each is one short transaction; none is held open between calls. None: nothing there."""
 
-    def _pos(self, digest: Digest) -> int | None: ...
+    def _positions(self, digests: Sequence[Digest]) -> list[int | None]:
+        """By the index of hashes, of many at once."""
+
     def _hash_at(self, pos: int) -> Digest | None:
         """The hash that leads to a place in the log. May be slow: asked only when the bytes there are damaged."""
 
@@ -54,6 +56,9 @@ class Reader(Shelf, Protocol):
     """Reads with every hash checked. As a mixin: the implementation inherits it and supplies the lookups."""
 
     # -- records
+
+    def _pos(self, digest: Digest) -> int | None:
+        return self._positions([digest])[0]
 
     def record_raw(self, digest: Digest) -> bytes:
         data = self._bytes(digest)
@@ -97,27 +102,29 @@ class Reader(Shelf, Protocol):
                 digest, record = self._checked(pos, data)
                 yield pos, digest, record
 
-    def _checked(self, pos: int, data: bytes) -> tuple[Digest, Record]:
-        """A row of the log; it is whole when the index by hash knows it at this place."""
-        digest = logged_digest(data)
-        if self._pos(digest) != pos:
+    def _checked(self, pos: int, data: bytes, found: tuple[Digest, int | None] | None = None) -> tuple[Digest, Record]:
+        """A row of the log; it is whole when the index by hash knows it at this place. `found`: the row's hash, and
+        where the index knows that, from a lookup of many."""
+        digest, known = found or (own := logged_digest(data), self._pos(own))
+        if known != pos:
             raise mismatch(self._hash_at(pos), pos)
         return digest, _read(data, digest.hex())
 
     # -- sessions
 
-    def session_records(self, session: Digest) -> Iterator[tuple[Digest, Record]]:
+    def session_records(self, session: Digest, first: int = 0) -> Iterator[tuple[Digest, Record]]:
         if self.head(session) is None:
             raise NotFound(f"no session {session.short()}")
-        return self._session_records(session)
+        return self._session_records(session, first)
 
-    def _session_records(self, session: Digest) -> Iterator[tuple[Digest, Record]]:
-        seq = 0
+    def _session_records(self, session: Digest, seq: int) -> Iterator[tuple[Digest, Record]]:
         while rows := self._chained_from(session, seq, CHUNK):
-            for found, pos, data in rows:
+            digests = [logged_digest(data or b"") for _, _, data in rows]
+            places = zip(digests, self._positions(digests), strict=True)
+            for (found, pos, data), place in zip(rows, places, strict=True):
                 if found != seq:
                     break
-                yield self._of_session(session, seq, pos, data)
+                yield self._of_session(session, seq, pos, data, place)
                 seq += 1
             else:
                 continue
@@ -135,10 +142,12 @@ class Reader(Shelf, Protocol):
             raise _hole(session, seq)
         raise NotFound(f"session {session.short()} has no record {seq}")
 
-    def _of_session(self, session: Digest, seq: int, pos: int, data: bytes | None) -> tuple[Digest, Record]:
+    def _of_session(
+        self, session: Digest, seq: int, pos: int, data: bytes | None, found: tuple[Digest, int | None] | None = None
+    ) -> tuple[Digest, Record]:
         if data is None:
             raise _missing(pos)
-        digest, record = self._checked(pos, data)
+        digest, record = self._checked(pos, data, found)
         if (record.session or digest) != session or record.seq != seq:
             raise Damaged(f"record {digest.short()} is not record {seq} of its session", where=digest.hex())
         return digest, record
@@ -168,7 +177,7 @@ class Reader(Shelf, Protocol):
     def body_chunks(self, ref: BodyRef) -> Iterator[bytes]:
         whole = blake3()
         for some in _together(self.leaves(ref)):
-            for data in self._contents(some):
+            for data in self.contents(some):
                 whole.update(data)
                 yield data
         if whole.digest() != ref.hash:
@@ -199,8 +208,11 @@ class Reader(Shelf, Protocol):
             data = entry if isinstance(entry, bytes) else next(blobs)
             yield data[max(0, start - at) : stop - at]
 
-    def leaves(self, ref: BodyRef) -> Iterator[Link]:
-        return self._leaves(Link(ref.node, ref.length), self._root(ref))
+    def leaves(self, ref: BodyRef, known: Subtrees | None = None) -> Iterator[Link]:
+        root = self._root(ref)
+        if known is not None and root.level:
+            return iter(self._leaves_below(root, known))
+        return self._leaves(Link(ref.node, ref.length), root)
 
     def _root(self, ref: BodyRef) -> Node:
         try:
@@ -217,9 +229,9 @@ class Reader(Shelf, Protocol):
                 raise Withheld(f"body {ref.hash.short()}", digest.hex())
 
     def leaf(self, leaf: Link) -> bytes:
-        return next(self._contents([leaf]))
+        return next(self.contents([leaf]))
 
-    def _contents(self, leaves: Sequence[Link]) -> Iterator[bytes]:
+    def contents(self, leaves: Sequence[Link]) -> Iterator[bytes]:
         """The bytes under each of them. Looked up together: a transaction takes longer than a piece."""
         stored = self._stored([leaf.digest for leaf in leaves])
         nodes = [self._fitting_node(leaf, 0, found) for leaf, found in zip(leaves, stored, strict=True)]
@@ -245,6 +257,23 @@ class Reader(Shelf, Protocol):
         for entry, found in zip(links, self._stored([entry.digest for entry in links]), strict=True):
             yield from self._leaves(entry, self._fitting_node(entry, node.level - 1, found))
 
+    def _leaves_below(self, node: Node, known: Subtrees) -> list[Link]:
+        links = [entry for entry in node.entries if isinstance(entry, Link)]
+        if node.level == 1:
+            return links
+        level = node.level - 1
+        new = [link for link in links if link.digest not in known]
+        for link, stored in zip(new, self._stored([link.digest for link in new]), strict=True):
+            below = self._leaves_below(self._fitting_node(link, level, stored), known)
+            known[link.digest] = (level, link.length, tuple(below))
+        found: list[Link] = []
+        for link in links:
+            *shape, leaves = known[link.digest]
+            if shape != [level, link.length]:
+                raise _unfit(link)
+            found += leaves
+        return found
+
     def _node(self, link: Link, level: int | None) -> Node:
         return self._fitting_node(link, level, self._stored([link.digest])[0])
 
@@ -255,7 +284,7 @@ class Reader(Shelf, Protocol):
         except Damaged as error:
             raise Damaged(str(error), where=error.where or link.digest.hex()) from error
         if node.length != link.length or level not in (None, node.level):
-            raise Damaged(f"node {link.digest.short()} does not fit where it stands", where=link.digest.hex())
+            raise _unfit(link)
         return node
 
     def tail(self, part_record: Digest) -> bytes | None:
@@ -278,7 +307,7 @@ class Reader(Shelf, Protocol):
 
 def _read(data: bytes, where: str) -> Record:
     try:
-        return read_logged(data)[1]
+        return read_tombstone(data).stand_in() if is_tombstone(data) else read_record(data)
     except Damaged as error:
         raise Damaged(str(error), where=where) from error
 
@@ -311,6 +340,10 @@ def mismatch(digest: Digest | None, pos: int) -> Damaged:
     """The error for a row of the log whose bytes do not give the hash they are kept under (None: nobody knows it)."""
     name, where = (digest.short(), digest.hex()) if digest else ("of unknown hash", f"pos {pos}")
     return Damaged(f"record {name} at place {pos} does not match its hash", where=where)
+
+
+def _unfit(link: Link) -> Damaged:
+    return Damaged(f"node {link.digest.short()} does not fit where it stands", where=link.digest.hex())
 
 
 def _missing(pos: int) -> Damaged:

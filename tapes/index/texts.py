@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
-from tapes.archive.base import Archive, Link
+from tapes.archive.base import Archive, Link, Subtrees
 from tapes.errors import Withheld
 from tapes.index.words import plain, said
 from tapes.pattern import pattern
@@ -62,8 +62,10 @@ class Veil:
         self.read: dict[Digest, list[tuple[Digest, Record]]] = {}
         """Records of a session that have just been read, and need not be checked again."""
 
-    def session_records(self, session: Digest) -> Iterator[tuple[Digest, Record]]:
-        return iter(self.read[session]) if session in self.read else self._archive.session_records(session)
+    def session_records(self, session: Digest, first: int = 0) -> Iterator[tuple[Digest, Record]]:
+        if session in self.read:
+            return iter(self.read[session][first:])
+        return self._archive.session_records(session, first)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._archive, name)
@@ -76,9 +78,9 @@ class Veil:
         self._check(ref)
         return self._archive.body_chunks(ref)
 
-    def leaves(self, ref: BodyRef) -> Iterator[Link]:
+    def leaves(self, ref: BodyRef, known: Subtrees | None = None) -> Iterator[Link]:
         self._check(ref)
-        return self._archive.leaves(ref)
+        return self._archive.leaves(ref, known)
 
     def _check(self, ref: BodyRef) -> None:
         if ref.hash in self.hidden:

@@ -10,13 +10,16 @@ Checked: every leaf that is read, and the nodes above all. The hash over a whole
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left, bisect_right
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
+from operator import itemgetter
 
-from tapes.archive.base import Archive, Link
-from tapes.record.digest import Digest, blob_digest
+from tapes.archive.base import Archive, Link, Subtrees
+from tapes.record.digest import blob_digest
 from tapes.record.kinds import BodyRef
 from tapes.values import dataclass
 from tapes.wire.dialects.base import Dialect
@@ -40,6 +43,10 @@ BEFORE = 4
 """Messages read again before the first that may be new."""
 REMEMBERED = 8
 """Requests that the next may repeat: one for each conversation that goes on at the same time."""
+SUBTREES = 4096
+"""Nodes whose leaves are kept."""
+PIECES = 1024 * 1024
+"""Bytes of leaves that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +61,42 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class _Around:
+    """What stands around a list of messages, system text and tools: mostly the same in the next request."""
+
+    data: bytes
+    dialect: str
+    request: RequestReading
+    """Without messages."""
+
+
 class _Known:
     """A request that was read."""
 
-    leaves: dict[Digest, int]
-    """Where each stands in the list."""
-    order: Sequence[Digest]
-    ends: Sequence[int]
-    places: Places
-    marks: tuple[bytes, ...]
+    def __init__(
+        self,
+        leaves: Sequence[Link],
+        ends: Sequence[int],
+        places: Places,
+        marks: tuple[bytes, ...],
+        head: bytes,
+        around: _Around | None,
+    ) -> None:
+        self.leaves, self.ends = leaves, ends
+        self.places, self.marks = places, marks
+        self.head = head
+        """Up to its first message."""
+        self.around = around
+        self._where: dict[Link, int] = {}
 
     def start(self, leaf: int) -> int:
         return self.ends[leaf - 1] if leaf else 0
+
+    def where(self, leaf: Link) -> int | None:
+        """Where it stands in the list first."""
+        if not self._where:
+            self._where = {leaf: n for n, leaf in reversed(list(enumerate(self.leaves)))}
+        return self._where.get(leaf)
 
 
 class Histories:
@@ -74,35 +105,31 @@ class Histories:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._known: list[_Known] = []
+        self._subtrees: Subtrees = {}
+        self._pieces: OrderedDict[Link, bytes] = OrderedDict()
+        self._pieces_size = 0
 
     def read(self, ref: BodyRef, dialect: Dialect) -> History:
         """Raises Withheld, Damaged and NotFound as the archive does."""
         if ref.length <= SMALL:
             return _whole(self._archive.body(ref), dialect)[0]
-        leaves = list(self._archive.leaves(ref))
-        ends = list(accumulate(leaf.length for leaf in leaves))
+        for digest in list(self._subtrees)[: -SUBTREES // 2] if len(self._subtrees) > SUBTREES else ():
+            del self._subtrees[digest]
+        leaves = list(self._archive.leaves(ref, self._subtrees))
+        ends = list(accumulate(map(itemgetter(1), leaves)))
         short = self._short(leaves, ends, dialect)
         if short is not None:
             return short
         body = self._archive.body(ref)
         history, found = _whole(body, dialect)
-        if found is not None and len(found.starts) == len(history.marks):
-            self._remember(leaves, ends, found, history.marks)
+        if found is not None and found.starts and len(found.starts) == len(history.marks):
+            self._remember(_Known(leaves, ends, found, history.marks, body[: found.starts[0]], None))
         return history
 
-    def _remember(
-        self,
-        leaves: Sequence[Link],
-        ends: Sequence[int],
-        found: Places,
-        marks: tuple[bytes, ...],
-        instead: _Known | None = None,
-    ) -> None:
-        order = [leaf.digest for leaf in leaves]
-        by_digest = {digest: n for n, digest in reversed(list(enumerate(order)))}
+    def _remember(self, known: _Known, instead: _Known | None = None) -> None:
         # The one that it goes on from is of no more use.
-        others = [known for known in self._known if known is not instead]
-        self._known = [_Known(by_digest, order, ends, found, marks), *others[: REMEMBERED - 1]]
+        others = [other for other in self._known if other is not instead]
+        self._known = [known, *others[: REMEMBERED - 1]]
 
     def _short(self, leaves: Sequence[Link], ends: Sequence[int], dialect: Dialect) -> History | None:
         best: tuple[int, int, int, _Known] | None = None
@@ -124,49 +151,95 @@ class Histories:
         read = self._bytes(leaves, ends, 0, known.places.starts[first] + shift)
         rest_at = known.places.starts[last] + shift
         body = read + self._bytes(leaves, ends, rest_at, ends[-1])
-        found = places(body)
+        found = places(body, known.places if read == known.head else None)
         if found is None:
             return None
         head = bisect_left(found.starts, len(read))
-        history = _spliced(body, dialect, head, last - first, known.marks[first:last])
+        request, around = _request(body, found, dialect, known.around)
+        history = _spliced(request, head, last - first, known.marks[first:last])
         if history is None or len(history.marks) != len(found.starts) + last - first:
             return None
 
-        def all_of(offsets: Sequence[int], old: Sequence[int]) -> tuple[int, ...]:
+        def all_of(offsets: tuple[int, ...], old: tuple[int, ...]) -> tuple[int, ...]:
+            kept = old[first:last]
+            kept = tuple(at + shift for at in kept) if shift else kept
             moved = rest_at - len(read)
-            return (*offsets[:head], *(at + shift for at in old[first:last]), *(at + moved for at in offsets[head:]))
+            return (*offsets[:head], *kept, *(at + moved for at in offsets[head:]))
 
-        whole = Places(all_of(found.starts, known.places.starts), all_of(found.ends, known.places.ends))
-        self._remember(leaves, ends, whole, history.marks, instead=known)
+        starts, stops = all_of(found.starts, known.places.starts), all_of(found.ends, known.places.ends)
+        whole = replace(found, starts=starts, ends=stops)
+        begin = known.head if read == known.head else body[: starts[0]]
+        self._remember(_Known(leaves, ends, whole, history.marks, begin, around), instead=known)
         return history
 
     def _bytes(self, leaves: Sequence[Link], ends: Sequence[int], start: int, stop: int) -> bytes:
-        n = bisect_right(ends, start)
+        if start >= stop:
+            return b""
+        n, m = bisect_right(ends, start), bisect_left(ends, stop) + 1
         at = ends[n - 1] if n else 0
-        parts = []
-        while at < stop and n < len(leaves):
-            data = self._archive.leaf(leaves[n])
-            parts.append(data[max(0, start - at) : stop - at])
-            at, n = ends[n], n + 1
-        return b"".join(parts)
+        return b"".join(self._contents(leaves[n:m]))[start - at : stop - at]
+
+    def _contents(self, leaves: Sequence[Link]) -> list[bytes]:
+        """Of each leaf. What is around the messages is in every request, and so are the last of them in two."""
+        pieces = self._pieces
+        new = [leaf for leaf in dict.fromkeys(leaves) if leaf not in pieces]
+        for leaf, data in zip(new, self._archive.contents(new), strict=True):
+            pieces[leaf] = data
+            self._pieces_size += len(data)
+        found = [pieces[leaf] for leaf in leaves]
+        for leaf in leaves:
+            pieces.move_to_end(leaf)
+        while self._pieces_size > PIECES:
+            self._pieces_size -= len(pieces.popitem(last=False)[1])
+        return found
 
 
 def _run(leaves: Sequence[Link], ends: Sequence[int], known: _Known) -> tuple[int, int, int] | None:
     """The first stretch of messages that a known request has too: its bytes there, and how far they have moved."""
-    if not known.places.starts:
-        return None
     first = known.places.starts[0]
-    n = 0
-    while n < len(leaves):
-        at = known.leaves.get(leaves[n].digest)
-        if at is None or known.ends[at] <= first:
-            n += 1
-            continue
-        begin, m = at, n
-        while m < len(leaves) and at < len(known.order) and known.order[at] == leaves[m].digest:
-            at, m = at + 1, m + 1
-        return known.start(begin), known.ends[at - 1], (ends[n - 1] if n else 0) - known.start(begin)
+    alike = _alike(leaves, known.leaves)
+    if alike and ends[alike - 1] > first:
+        return known.start(bisect_right(ends, first)), ends[alike - 1], 0
+    for n, leaf in enumerate(leaves):
+        at = known.where(leaf)
+        if at is not None and known.ends[at] > first:
+            count = _alike(leaves[n:], known.leaves[at:])
+            return known.start(at), known.ends[at + count - 1], (ends[n - 1] if n else 0) - known.start(at)
     return None
+
+
+def _alike(some: Sequence[Link], others: Sequence[Link]) -> int:
+    """How many of the first are the same."""
+    low, high = 0, min(len(some), len(others))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if some[low:middle] == others[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _request(
+    body: bytes, found: Places, dialect: Dialect, around: _Around | None
+) -> tuple[RequestReading, _Around | None]:
+    """The reading of a body; what is around its messages is not read again where it is known."""
+    outside = body[: found.opened + 1] + body[found.closed :]
+    key = json.dumps(found.key).encode()
+    own = b"{%b:%b}" % (key, body[found.opened : found.closed + 1])
+    if around is not None and around.data == outside and around.dialect == dialect.name:
+        inner, outer = dialect.read_request(own), around.request
+        tools = outer.tools + inner.tools  # a message can bring some
+        return replace(
+            outer, messages=inner.messages, tools=tools, errors=inner.errors, problems=inner.problems
+        ), around
+    request = dialect.read_request(body)
+    if request.errors or request.problems:
+        return request, None
+    inner = dialect.read_request(own)
+    if inner.messages != request.messages or inner.tools or inner.system or inner.params:
+        return request, None
+    return request, _Around(outside, dialect.name, replace(request, messages=()))
 
 
 def _whole(body: bytes, dialect: Dialect) -> tuple[History, Places | None]:
@@ -175,9 +248,8 @@ def _whole(body: bytes, dialect: Dialect) -> tuple[History, Places | None]:
     return History(request, new_tail(request), marks), places(body) if len(body) > SMALL else None
 
 
-def _spliced(body: bytes, dialect: Dialect, head: int, skipped: int, marks: tuple[bytes, ...]) -> History | None:
-    """The reading of a body from which messages were left out behind the first `head`."""
-    request = dialect.read_request(body)
+def _spliced(request: RequestReading, head: int, skipped: int, marks: tuple[bytes, ...]) -> History | None:
+    """A request from which messages were left out behind the first `head`."""
     turn = new_tail(request)
     if request.errors or not turn.messages or tail_start([m.role for m in request.messages]) <= head:
         return None  # what is new may begin before what was read

@@ -23,6 +23,8 @@ _BOM = b"\xef\xbb\xbf"
 _LINE_END = pattern(rb"\r\n|\n|\r(?!\Z)")
 """A CR in the last place is left until the next byte is known: it may be half of a CRLF."""
 _NO_LINES = pattern(rb"[\r\n]*")
+_PLAIN = pattern(rb"(?:event: ?([^\r\n]{0,%d})\n)?data: ?([^\r\n]*)\n\n" % _NAME)
+"""An event as nearly all are: taken at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,15 @@ class EventDecoder:
                 after = _NO_LINES.match(buffer, at).end()  # type: ignore[union-attr]
                 if after > at:
                     at, self._start = after, self._offset + after
+                # Not where the beginning of its first line was looked at: each byte is, a few times at most.
+                plain = _PLAIN.match(buffer, at) if scan <= at and not self._over else None
+                if plain is not None and plain.end() - at <= self._max:
+                    at = scan = plain.end()
+                    end = self._offset + at
+                    name, data = plain.groups(b"")
+                    events.append(Event(_text(name), _text(data), self._last_id, None, self._start, end))
+                    self._start = end
+                    continue
             found = _LINE_END.search(buffer, max(scan, at))
             if found is None:
                 break

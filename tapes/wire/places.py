@@ -22,14 +22,20 @@ class Places:
 
     starts: tuple[int, ...]
     ends: tuple[int, ...]
+    key: str
+    """The field they are in."""
+    opened: int
+    """Where the list begins, with its bracket."""
+    closed: int
+    """Where its last bracket stands."""
 
 
-def places(body: bytes) -> Places | None:
-    """None where the body has no such list, or is no JSON."""
+def places(body: bytes, begin: Places | None = None) -> Places | None:
+    """None where the body has no such list, or is no JSON. `begin`: those of a body that is the same up to its list."""
     # As Latin-1 each byte is one character, so that offsets are those of bytes; JSON's own signs are ASCII.
     text = body.decode("latin-1")
     try:
-        return _in_object(text)
+        return _in_list(text, begin.opened, begin.key) if begin else _in_object(text)
     except (ValueError, RecursionError, IndexError):
         return None
 
@@ -48,26 +54,27 @@ def _in_object(text: str) -> Places | None:
             return None
         at = _skip(text, at + 1)
         if key in HISTORIES and text[at] == "[":
-            return _in_list(text, at)
+            return _in_list(text, at, key)
         _, at = _DECODER.raw_decode(text, at)
         at = _skip(text, at)
         if text[at] != ",":
             return None
 
 
-def _in_list(text: str, at: int) -> Places | None:
+def _in_list(text: str, at: int, key: str) -> Places | None:
     starts: list[int] = []
     ends: list[int] = []
+    opened = at
     while True:
         at = _skip(text, at + 1)
         if text[at] == "]" and not starts:
-            return Places((), ())
+            return Places((), (), key, opened, at)
         starts.append(at)
         _, at = _DECODER.raw_decode(text, at)
         ends.append(at)
         at = _skip(text, at)
         if text[at] == "]":
-            return Places(tuple(starts), tuple(ends))
+            return Places(tuple(starts), tuple(ends), key, opened, at)
         if text[at] != ",":
             return None
 

@@ -43,24 +43,20 @@ def load(data: bytes | str, *, mended: bool = True) -> Loaded:
     if len(data) > MAX_BYTES:
         return Loaded(error=f"too large to read: {len(data)} bytes")
     text = data if isinstance(data, str) else data.decode("utf-8", "surrogateescape")
-    if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
+    opened = text.count("[") + text.count("{")
+    if text.count(",") + opened > MAX_VALUES:
         return Loaded(error="too many values to read")
     problems: list[str] = []
     if text.startswith(_BOM):
         text = text[1:]
         problems.append("begins with a byte order mark")
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object(problems),
-            parse_constant=_constant(problems),
-            parse_float=_float(problems),
-        )
+        value = _parsed(text, problems)
     except RecursionError:
         return Loaded(error="nested too deeply to read")
     except ValueError as error:
         return Loaded(error=f"not JSON: {error}")
-    if _deeper_than(value, MAX_DEPTH):
+    if opened > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
         return Loaded(error="nested too deeply to read")
     if mended and _may_hold_surrogates(text):
         parsed = value
@@ -115,9 +111,22 @@ def _may_hold_surrogates(text: str) -> bool:
     return "\\ud" in text or "\\uD" in text or not _encodes(text)
 
 
+class _Odd(Exception):
+    """JSON about which there is something to say."""
+
+
+def _parsed(text: str, problems: list[str]) -> Json:
+    # A parser that knows where to write its problems has to be made for each text: for an event of a stream that takes
+    # longer than reading it.
+    try:
+        value: Json = _PLAIN.decode(text)
+    except _Odd:
+        hooks = _object(problems), _constant(problems), _float(problems)
+        value = json.loads(text, object_pairs_hook=hooks[0], parse_constant=hooks[1], parse_float=hooks[2])
+    return value
+
+
 def _object(problems: list[str]) -> Callable[[list[tuple[str, Json]]], dict[str, Json]]:
-    # A Python hook also lets other threads in between objects; the bare parser holds them up for a whole
-    # body.
     def build(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
         made = dict(pairs)
         if len(made) != len(pairs):
@@ -144,6 +153,29 @@ def _float(problems: list[str]) -> Callable[[str], Json]:
         return number
 
     return read
+
+
+def _plain_object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    # A Python hook also lets other threads in between objects; the bare parser holds them up for a whole
+    # body.
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _Odd
+    return made
+
+
+def _no_constant(name: str) -> Json:
+    raise _Odd
+
+
+def _plain_float(digits: str) -> Json:
+    number = float(digits)
+    if math.isinf(number):
+        raise _Odd
+    return number
+
+
+_PLAIN = json.JSONDecoder(object_pairs_hook=_plain_object, parse_constant=_no_constant, parse_float=_plain_float)
 
 
 def _deeper_than(value: Json, limit: int) -> bool:

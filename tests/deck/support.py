@@ -30,7 +30,7 @@ async def deck(home: Path, *refs: str, size: tuple[int, int] = USUAL) -> AsyncIt
     with LmdbArchive.open(home / "archive", readonly=True) as archive:
         found = [resolve(archive, text) for text in refs]
         app = Deck(archive, [Target(one.session, one.step) for one in found])
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             await idle(pilot)
             yield pilot
 

@@ -10,6 +10,7 @@ from textual.containers import Horizontal
 from textual.events import Resize
 from textual.widgets import Static
 
+from tapes_cli import output
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.model.axis import Axis
 from tapes_cli.deck.model.outline import Node, Outline
@@ -74,7 +75,7 @@ class Timeline(TapeScreen):
             self.rows.cursor = self.outline.row_of(number)
         self.time.go_to(step.wall_ns)
         self.standing.tell(told_in_a_line(told.course.at(number, step.thread), told.summary.cwd))
-        self.query_one("#step", Static).update(step.text[:5000])
+        self.query_one("#step", Static).update(output.harmless(step.text[:5000], lines=True))
 
     @staticmethod
     def _is_at(node: Node | None, number: int) -> bool:

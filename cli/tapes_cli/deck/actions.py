@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from textual.binding import Binding
+from textual.keys import format_key
 
 from tapes.values import dataclass
 
@@ -38,6 +39,10 @@ PLACES = {
     "deck": "Everywhere",
     "rows": "In every list",
     "reader": "In a long text",
+    "help": "Help",
+    "dialog": "In a dialog",
+    "choice": "In a choice of a few words",
+    "marks": "In the list of marks",
     "sessions": "Sessions",
     "tape": "In a session, on every screen of it",
     "timeline": "Timeline",
@@ -68,6 +73,14 @@ ACTIONS = (
     Action("sessions", "compare", ("d",), "Compare", "Choose a session, then another one to compare it with.", True),
     Action("sessions", "copy_hash", ("y",), "Copy hash", "The session's hash, to the clipboard."),
     Action("sessions", "export", ("e",), "Export", "Write the session to a file."),
+    Action("help", "app.back", ("question_mark", "f1"), "Back", "Close this page."),
+    Action("help", "scroll(1)", ("j",), "Down", "A line down; pages as everywhere."),
+    Action("help", "scroll(-1)", ("k",), "Up", "A line up."),
+    Action("dialog", "close", ("escape",), "Close", "Do nothing."),
+    Action("dialog", "accept", ("enter",), "Do it", "What the dialog says that it would do."),
+    Action("choice", "choose(1)", ("right", "space"), "Next", "The next of the words."),
+    Action("choice", "choose(-1)", ("left",), "Previous", "The one before."),
+    Action("marks", "unmark", ("x", "delete"), "Unmark", "Take the step's marks back."),
     Action("tape", "view('timeline')", ("1",), "Timeline", "The steps, and each in full.", True),
     Action("tape", "view('commands')", ("2",), "Commands", "What ran: asked, ran and told side by side.", True),
     Action("tape", "view('files')", ("3",), "Files", "The files as they were, and each one's versions.", True),
@@ -77,6 +90,8 @@ ACTIONS = (
     Action("tape", "failure(-1)", ("left_square_bracket",), "Last failure", "The failed step before."),
     Action("tape", "jump", ("g", "colon"), "Jump", "To a step, a time, or the beginning of a hash.", True),
     Action("tape", "mark", ("m",), "Mark", "Put a label on this step: a note in the session's chain."),
+    Action("tape", "unmark", ("U",), "Unmark", "Take this step's marks back."),
+    Action("tape", "marks", ("M",), "Marks", "The marked steps: go to one, or take its marks back."),
     Action("tape", "breakpoint", ("b",), "Break", "Where playing stops: here, on a pattern, on every failure."),
     Action("tape", "copy_hash", ("y",), "Copy hash", "The hash of the step's record, to the clipboard."),
     Action("tape", "copy_command", ("Y",), "Copy command", "The step's command, else its words, to the clipboard."),
@@ -104,6 +119,20 @@ ACTIONS = (
 def actions(*places: str) -> Iterator[Action]:
     """Those of some places, in the order of this page."""
     return (action for action in ACTIONS if action.on in places)
+
+
+def keys_of(action: Action) -> str:
+    """Its keys as they are written on a keyboard."""
+    return " ".join(
+        "+".join((*key.split("+")[:-1], format_key(key.rpartition("+")[2]))) if key != "plus" else "+"
+        for key in action.keys
+    )
+
+
+def places_of(kind: type) -> list[str]:
+    """The places whose actions a class of screen or widget has, its own first."""
+    ids = (getattr(each, "id", None) for base in kind.__mro__ for each in vars(base).get("BINDINGS", ()))
+    return list(dict.fromkeys(one.split(".")[0] for one in ids if one))
 
 
 def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:

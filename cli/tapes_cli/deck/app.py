@@ -5,20 +5,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App
 from textual.filter import Monochrome, NoColor
+from textual.notifications import SeverityLevel
 
 from tapes.archive.base import Archive
 from tapes.record.digest import Digest
 from tapes.values import dataclass
 from tapes_cli.deck.actions import bindings
+from tapes_cli.deck.dialogs.export import Export
+from tapes_cli.deck.dialogs.pick import Pick
+from tapes_cli.deck.finder import Finder
 from tapes_cli.deck.model.shelf import Shelf
 from tapes_cli.deck.model.tape import Tape
+from tapes_cli.deck.running import LONG_S, SHORT_S, Then, ran, typed
 from tapes_cli.deck.screens.base import TapeScreen
+from tapes_cli.deck.screens.help import Help
 from tapes_cli.deck.screens.sessions import Sessions
+from tapes_cli.home import home
+from tapes_cli.output import harmless
 
+COPY_SHOWN = 200
+"""Characters of what was copied that a notice has."""
 SWITCH_S = 0.001
 """How long a worker may keep the interpreter from whoever answers a key."""
 DARK, LIGHT = "textual-dark", "textual-light"
@@ -37,11 +48,12 @@ class Deck(App[None]):
     CSS_PATH = "deck.tcss"
     BINDINGS: ClassVar = bindings("deck")
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar = {Finder}
 
-    def __init__(self, archive: Archive, targets: Sequence[Target] = ()) -> None:
-        """One target opens there, two are compared."""
+    def __init__(self, archive: Archive, targets: Sequence[Target] = (), folder: Path | None = None) -> None:
+        """One target opens there, two are compared. `folder`: the home that the archive is in, if not the usual one."""
         super().__init__()
-        self.archive = archive
+        self.archive, self.home = archive, (folder or home()).absolute()
         self.shelf = Shelf(archive)
         self._targets = targets
         self._switch = sys.getswitchinterval()
@@ -87,7 +99,58 @@ class Deck(App[None]):
         self.theme = LIGHT if self.current_theme.dark else DARK
 
     def action_help(self) -> None:
-        self.action_show_help_panel()
+        self.push_screen(Help.of(self.screen))
+
+    # -- for what the screens do
+
+    def ref_of(self, session: Digest) -> str:
+        """What a person would type for a session: its name, else the beginning of its hash."""
+        for name, digest in self.archive.names().items():
+            if digest == session:
+                return name
+        return session.short()
+
+    def do(self, *words: str, then: Then | None = None) -> None:
+        """Run another verb, and say what came of it. It goes on where one leaves the deck meanwhile."""
+        self.run_worker(self._do(words, then), group="verbs")
+
+    async def _do(self, words: tuple[str, ...], then: Then | None) -> None:
+        try:
+            done = await ran(self.home, words)
+        except (OSError, ValueError) as error:
+            self.notify(str(error), title=typed(words), severity="error", timeout=LONG_S, markup=False)
+            return
+        severity: SeverityLevel = "error" if done.status else "information"
+        long = done.status or "\n" in done.notice
+        self.notify(
+            done.notice, title=done.command, severity=severity, timeout=LONG_S if long else SHORT_S, markup=False
+        )
+        if then is not None:
+            then(done)
+
+    def copy(self, text: str, what: str) -> None:
+        """By the terminal's own means (OSC 52), which say nothing back. Controls in it become visible: pasted into a
+        shell they would do what they say."""
+        clean = harmless(text, lines=True)
+        self.copy_to_clipboard(clean)
+        first = clean.split("\n", 1)[0]
+        shown = first if first == clean and len(first) <= COPY_SHOWN else first[:COPY_SHOWN] + " …"
+        changed = "" if clean == text else ", its control characters made visible"
+        self.notify(shown, title=f"sent to the terminal's clipboard: {what}{changed}", markup=False)
+
+    def pick_session(self) -> None:
+        def open_it(session: Digest | None) -> None:
+            if session is not None:
+                self.open_tape(session)
+
+        self.push_screen(Pick("Go to session", self.shelf), open_it)
+
+    def export(self, session: Digest, number: int | None = None) -> None:
+        def write(words: tuple[str, ...] | None) -> None:
+            if words is not None:
+                self.do(*words)
+
+        self.push_screen(Export(self.ref_of(session), number), write)
 
     def action_results(self) -> None:
         self.notify("not yet")

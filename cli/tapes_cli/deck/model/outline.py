@@ -127,9 +127,7 @@ class Outline:
         return fitted(joined(line, styled(f" · {failed} failed", "error") if failed else BLANK), width)
 
     def _step(self, step: Step, depth: int, width: int) -> Line:
-        icon = "✗" if step.failed else ICONS[step.type]
-        if step.type == "tool.use" and not step.failed:
-            icon = ACTION_ICONS.get(step.facts.get("action", ""), icon)
+        icon = icon_of(step)
         doubt = step.facts.get("verdict", "matched") != "matched"
         style = "error" if step.failed else "warn" if doubt else STYLES.get(step.type, "")
         sign = self.marks.get(step.number, BLANK)
@@ -153,6 +151,14 @@ class Outline:
         taken = 6 + sum(cells + 1 for _, cells, _ in (*wide, *tail) if cells)
         number = joined(styled(f"{step.number:>4}", "dim"), sign)
         return columns([(number, 5, False), *wide, (text, max(4, width - taken), False), *tail], gap=" ")
+
+
+def icon_of(step: Step) -> str:
+    """The sign of what it is; of what it did, where it is a call; of its failure before all."""
+    if step.failed:
+        return "✗"
+    icon = ICONS[step.type]
+    return ACTION_ICONS.get(step.facts.get("action", ""), icon) if step.type == "tool.use" else icon
 
 
 def _nodes(told: Told) -> list[Node]:

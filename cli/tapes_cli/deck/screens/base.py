@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.screen import Screen
 from textual.widgets import Footer
 from textual.worker import Worker, WorkerState, get_current_worker
 
@@ -14,10 +13,8 @@ from tapes.errors import Damaged, NotFound, Withheld
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.messages import TapeRead, Trouble
 from tapes_cli.deck.model.tape import Tape
+from tapes_cli.deck.screens.doing import Doing
 from tapes_cli.deck.widgets.bar import Bar
-
-if TYPE_CHECKING:
-    from tapes_cli.deck.app import Deck
 
 LIVE_S = 0.5
 """How often it is looked whether another process has recorded more: one look at a table."""
@@ -25,7 +22,7 @@ FIRST = 400
 """Records that are read before all are: a screen or two of steps."""
 
 
-class TapeScreen(Screen[None]):
+class TapeScreen(Doing):
     """MUST say in its BINDINGS what it adds to those of `tape`."""
 
     BINDINGS: ClassVar = bindings("tape")
@@ -36,10 +33,6 @@ class TapeScreen(Screen[None]):
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
         self.tape = tape
         self.bar = Bar(id="title")
-
-    @property
-    def deck(self) -> Deck:
-        return cast("Deck", self.app)
 
     def compose(self) -> ComposeResult:
         yield self.bar
@@ -140,9 +133,3 @@ class TapeScreen(Screen[None]):
     def action_follow(self) -> None:
         self.tape.following = not self.tape.following
         self._shown()
-
-    def action_copy_hash(self) -> None:
-        step = self.tape.step
-        if step is not None:
-            self.app.copy_to_clipboard(step.hash.hex())
-            self.notify(f"copied {step.hash.hex()}", markup=False)

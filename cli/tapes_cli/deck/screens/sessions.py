@@ -10,8 +10,10 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 from textual.worker import get_current_worker
 
+from tapes.record.digest import Digest
 from tapes.session.rows import Row
 from tapes_cli.deck.actions import bindings
+from tapes_cli.deck.dialogs.pick import Pick
 from tapes_cli.deck.messages import ShelfRead
 from tapes_cli.deck.model.shelf import ORDERS, Listing, Shelf
 from tapes_cli.deck.widgets.bar import Bar
@@ -133,5 +135,23 @@ class Sessions(Screen[None]):
     def action_copy_hash(self) -> None:
         row = self.chosen()
         if row is not None:
-            self.app.copy_to_clipboard(row.session.hex())
-            self.notify(f"copied {row.session.hex()}", markup=False)
+            self.deck.copy(row.session.hex(), "the hash of the session")
+
+    def action_export(self) -> None:
+        row = self.chosen()
+        if row is not None:
+            self.deck.export(row.session)
+
+    def action_compare(self) -> None:
+        from tapes_cli.deck.app import Target
+
+        row = self.chosen()
+        if row is None:
+            return
+        one = row.session
+
+        def compare(other: Digest | None) -> None:
+            if other is not None:
+                self.deck.compare(Target(one), Target(other))
+
+        self.deck.push_screen(Pick(f"Compare {self.deck.ref_of(one)} with", self.shelf, one), compare)

@@ -14,6 +14,7 @@ from tapes_cli import output
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.model.axis import Axis
 from tapes_cli.deck.model.outline import Node, Outline
+from tapes_cli.deck.model.signs import signs
 from tapes_cli.deck.model.standing import told_in_a_line
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.screens.base import TapeScreen
@@ -65,6 +66,7 @@ class Timeline(TapeScreen):
         self.axis = Axis.of(told)
         self._show_axis()
         self.outline = Outline.of(told, self.tape.folded)
+        self.outline.marks = signs(told, ())
         self.rows.show(self.outline, self.outline.row_of(self.tape.number))
 
     def on_step(self, number: int) -> None:

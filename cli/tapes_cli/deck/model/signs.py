@@ -1,0 +1,22 @@
+"""What stands before a step in the outline: that it is marked, that playing stops there, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tapes.session.marks import SIGN
+from tapes_cli.deck.model.styled import Line
+from tapes_cli.deck.model.tape import Told
+
+BREAK, BOTH = "●", "✪"
+
+
+def signs(told: Told, breaks: Collection[int]) -> dict[int, Line]:
+    """By step; `breaks`: the steps at which playing stops. A sign is one column wide."""
+    marked = {step.number for step in told.steps if step.facts.get("marks")}
+    return {
+        number: ((BOTH, "error"),) if number in marked and number in breaks
+        else ((SIGN, "note"),) if number in marked
+        else ((BREAK, "error"),)
+        for number in marked.union(breaks)
+    }  # fmt: skip

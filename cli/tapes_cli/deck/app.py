@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,6 +33,10 @@ COPY_SHOWN = 200
 """Characters of what was copied that a notice has."""
 SWITCH_S = 0.001
 """How long a worker may keep the interpreter from whoever answers a key."""
+VIEWS = {
+    "timeline": ("timeline", "Timeline"),
+}
+"""The screens of a session: module and class."""
 DARK, LIGHT = "textual-dark", "textual-light"
 
 
@@ -157,7 +162,7 @@ class Deck(App[None]):
 
 
 def view_of(tape: Tape, view: str) -> TapeScreen:
-    """The screens of a session, each imported when it is first opened."""
-    from tapes_cli.deck.screens.timeline import Timeline
-
-    return Timeline(tape)
+    """The screens of a session, each imported when it is first opened. KeyError for one that there is not."""
+    module, name = VIEWS[view]
+    found: type[TapeScreen] = getattr(import_module(f"tapes_cli.deck.screens.{module}"), name)
+    return found(tape)

@@ -10,12 +10,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Self
 
+from tapes.archive.summary import Summary
 from tapes.session.exchanges import FAILED
 from tapes.session.threads import MAIN
+from tapes.session.view import Step, View
 from tapes.wire.purposes import SIDE
 from tapes_cli import output
 from tapes_cli.deck.model.styled import Line, joined, padded, styled
-from tapes_cli.deck.model.tape import Told
 from tapes_cli.story import label
 
 LABEL = 12
@@ -54,11 +55,11 @@ class Axis:
     """By lane and width what each cell shows."""
 
     @classmethod
-    def of(cls, told: Told) -> Self:
-        times = [step.wall_ns for step in told.steps]
-        start = min([told.summary.started_ns or 2**63, *times])
-        end = max([told.summary.ended_ns, *times])
-        return cls(start, max(end, start + 1), [*_threads(told, end), *_commands(told, end)])
+    def of(cls, found: View, steps: Sequence[Step], summary: Summary) -> Self:
+        times = [step.wall_ns for step in steps]
+        start = min([summary.started_ns or 2**63, *times])
+        end = max([summary.ended_ns, *times])
+        return cls(start, max(end, start + 1), [*_threads(found, end), *_commands(found, end)])
 
     def column(self, wall_ns: int, width: int) -> int:
         """The cell of a time, among the `width` that there are behind the names."""
@@ -102,27 +103,27 @@ class Axis:
         return found
 
 
-def _threads(told: Told, end_ns: int) -> Iterator[Lane]:
+def _threads(found: View, end_ns: int) -> Iterator[Lane]:
     spans: dict[str, list[Span]] = {}
-    for exchange in told.view.calls.exchanges.values():
+    for exchange in found.calls.exchanges.values():
         if exchange.body["class"] != "model":
             continue
         name = exchange.thread or MAIN
-        thread = told.view.threads.get(name)
+        thread = found.threads.get(name)
         if name in SIDE or (thread is not None and thread.kind in SIDE):
             name = (thread.parent if thread is not None else "") or MAIN
         start = exchange.opened.wall_ns
         over = exchange.duration_us
         kind = "open" if exchange.end is None else "failed" if exchange.outcome in FAILED else "call"
         spans.setdefault(name, []).append(Span(start, end_ns if over is None else start + over * 1000, kind))
-    for name, found in spans.items():
-        thread = told.view.threads.get(name)
-        yield Lane(label(thread) if thread is not None else name, found)
+    for name, lane in spans.items():
+        thread = found.threads.get(name)
+        yield Lane(label(thread) if thread is not None else name, lane)
 
 
-def _commands(told: Told, end_ns: int) -> Iterator[Lane]:
+def _commands(found: View, end_ns: int) -> Iterator[Lane]:
     lanes: list[list[Span]] = []
-    for command in sorted(told.view.commands, key=lambda one: one.wall_ns):
+    for command in sorted(found.commands, key=lambda one: one.wall_ns):
         if command.ran is None:
             continue
         took = command.duration_ns

@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from tapes.session.threads import Thread
 from tapes.session.view import Step
 from tapes_cli import output
+from tapes_cli.deck.model.nodes import Node
 from tapes_cli.deck.model.styled import BLANK, Line, columns, fitted, joined, styled
 from tapes_cli.deck.model.tape import Told
 from tapes_cli.stats_screen import money
@@ -36,47 +36,20 @@ TIME_FROM, TOOK_FROM, TOKENS_FROM, COST_FROM = 56, 66, 80, 92
 """Columns from which on a row has its time, how long it took, its tokens, and what they cost."""
 
 
-type _Flat = tuple[Step, int, str, Thread | None, Sequence[Step]]
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A row. `end`: the place of the first node behind all that hangs below it."""
-
-    step: Step
-    depth: int
-    end: int
-    key: str = ""
-    """What it is folded by; empty where nothing hangs below it."""
-    thread: Thread | None = None
-    group: Sequence[Step] = ()
-
-    @property
-    def number(self) -> int:
-        return self.step.number
-
-
 @dataclass(slots=True)
 class Outline:
     """The rows of one reading; a `Source` of the widget that lists them."""
 
     told: Told
-    nodes: list[Node]
+    nodes: Sequence[Node]
     visible: list[int]
     """Places of the nodes that are listed."""
     marks: dict[int, Line] = field(default_factory=dict)
     """Signs before a step: marks, breaks, hits."""
-    _rows: dict[int, int] = field(default_factory=dict)
-    """By the number of a step the place of its node."""
 
     @classmethod
     def of(cls, told: Told, folded: Collection[str]) -> Self:
-        nodes = _nodes(told)
-        rows: dict[int, int] = {}
-        for place, node in enumerate(nodes):
-            if node.thread is None:
-                rows |= {step.number: place for step in node.group or (node.step,)}
-        found = cls(told, nodes, [], _rows=rows)
+        found = cls(told, told.nodes, [])
         found.fold(folded)
         return found
 
@@ -96,10 +69,10 @@ class Outline:
 
     def row_of(self, number: int) -> int:
         """The row that a step is on; where it is folded away, that of what it is folded into."""
-        return max(0, bisect_right(self.visible, self._rows.get(number, 0)) - 1)
+        return max(0, bisect_right(self.visible, self.told.places.get(number, 0)) - 1)
 
     def row_of_heading(self, node: Node) -> int:
-        return self.visible.index(self.nodes.index(node))
+        return bisect_right(self.visible, node.place) - 1
 
     def parent(self, row: int) -> int | None:
         """The row of the heading that a row hangs below."""
@@ -159,41 +132,3 @@ def icon_of(step: Step) -> str:
         return "✗"
     icon = ICONS[step.type]
     return ACTION_ICONS.get(step.facts.get("action", ""), icon) if step.type == "tool.use" else icon
-
-
-def _nodes(told: Told) -> list[Node]:
-    """In the order of the story."""
-    flat: list[_Flat] = []
-    run: list[Step] = []
-    deep = 0
-
-    def close() -> None:
-        if run:
-            flat.append((run[0], deep, "", None, tuple(run) if len(run) > 1 else ()))
-            run.clear()
-
-    for item, depth in told.telling:
-        if run and (not isinstance(item, Step) or item.type != "reminder" or depth != deep):
-            close()
-        if not isinstance(item, Step):
-            thread, steps = item
-            flat.append((steps[0], depth, f"thread {thread.id}", thread, steps))
-        elif item.type == "reminder":
-            run.append(item)
-            deep = depth
-        else:
-            flat.append((item, depth, "", None, ()))
-    close()
-    return [
-        Node(step, depth, _end(flat, place) if thread else place + 1, key, thread, group)
-        for place, (step, depth, key, thread, group) in enumerate(flat)
-    ]
-
-
-def _end(flat: Sequence[_Flat], place: int) -> int:
-    """Steps of a thread hang as deep as its heading; what hangs less deep, or another heading as deep, ends it."""
-    depth = flat[place][1]
-    for after in range(place + 1, len(flat)):
-        if flat[after][1] < depth or (flat[after][3] is not None and flat[after][1] == depth):
-            return after
-    return len(flat)

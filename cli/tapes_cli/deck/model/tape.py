@@ -16,13 +16,11 @@ from tapes.archive.summary import Summary
 from tapes.errors import NotFound
 from tapes.record.digest import Digest
 from tapes.session.rows import summary_of
-from tapes.session.threads import Thread
 from tapes.session.view import Step, View, view
+from tapes_cli.deck.model.axis import Axis
 from tapes_cli.deck.model.course import Course
+from tapes_cli.deck.model.nodes import Node, nodes
 from tapes_cli.story import Story
-
-type Heading = tuple[Thread, list[Step]]
-"""Of a thread, with its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +31,11 @@ class Told:
     view: View
     steps: Sequence[Step]
     story: Story
-    telling: Sequence[tuple[Heading | Step, int]]
-    """The steps in the order of the story, and before those of a thread its heading; each with how deep it hangs."""
+    nodes: Sequence[Node]
+    """The rows of its outline, with nothing folded."""
+    places: Mapping[int, int]
+    """By the number of a step the place of its node."""
+    axis: Axis
     order: Sequence[int]
     """The numbers of the steps in that order."""
     rank: Mapping[int, int]
@@ -105,7 +106,10 @@ class Tape:
         order = [item.number for item, _ in telling if isinstance(item, Step)]
         rank = {number: place for place, number in enumerate(order)}
         course = Course.of(steps, summary.cwd)
-        self.told = Told(summary, found, steps, story, telling, order, rank, course, self._costs, True)
+        rows = nodes(telling)
+        places = {s.number: row.place for row in rows if row.thread is None for s in row.group or (row.step,)}
+        axis = Axis.of(found, steps, summary)
+        self.told = Told(summary, found, steps, story, rows, places, axis, order, rank, course, self._costs, True)
         return self.told
 
     def price(self) -> bool:

@@ -13,7 +13,8 @@ from textual.widgets import Static
 from tapes_cli import output
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.model.axis import Axis
-from tapes_cli.deck.model.outline import Node, Outline
+from tapes_cli.deck.model.nodes import Node
+from tapes_cli.deck.model.outline import Outline
 from tapes_cli.deck.model.signs import signs
 from tapes_cli.deck.model.standing import told_in_a_line
 from tapes_cli.deck.model.tape import Tape
@@ -63,7 +64,7 @@ class Timeline(TapeScreen):
     def on_grown(self) -> None:
         told = self.tape.told
         assert told is not None
-        self.axis = Axis.of(told)
+        self.axis = told.axis
         self._show_axis()
         self.outline = Outline.of(told, self.tape.folded)
         self.outline.marks = signs(told, ())

@@ -35,6 +35,7 @@ SWITCH_S = 0.001
 """How long a worker may keep the interpreter from whoever answers a key."""
 VIEWS = {
     "timeline": ("timeline", "Timeline"),
+    "files": ("files", "FilesScreen"),
 }
 """The screens of a session: module and class."""
 DARK, LIGHT = "textual-dark", "textual-light"

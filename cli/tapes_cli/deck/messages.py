@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from tapes.record.digest import Digest
+
+if TYPE_CHECKING:
+    from tapes_cli.deck.model.comparing import Comparing, Face, Pair
+    from tapes_cli.deck.model.file_list import FileList, Key, Look
+    from tapes_cli.deck.model.file_pages import Versions
+    from tapes_cli.deck.model.files import Files
+    from tapes_cli.deck.model.styled import Line
+    from tapes_cli.deck.model.tape import Told
 
 
 class Latest(Message):
@@ -37,3 +47,65 @@ class Trouble(Message):
 
     what: str
     hint: str = ""
+
+
+@dataclass
+class FilesListed(Latest):
+    """The files at a step; None where they can not be listed, and what is in the way."""
+
+    told: Told
+    number: int
+    look: Look
+    files: Files | None
+    listed: FileList | None
+    trouble: Sequence[Line] = ()
+
+
+@dataclass
+class VersionsRead(Latest):
+    """All versions of a file."""
+
+    key: Key
+    versions: Versions
+
+
+@dataclass
+class VersionsCounted(Latest):
+    """What came and went in some of them is known by now."""
+
+    versions: Versions
+
+
+@dataclass
+class PageRead(Latest):
+    """What belongs to a row that was chosen, in full."""
+
+    of: object
+    """What was asked for; another one has been since, where it is not the same."""
+    lines: list[Line]
+
+
+@dataclass
+class ComparingAt(Latest):
+    """How far two runs have been read."""
+
+    text: str
+
+
+@dataclass
+class Compared(Latest):
+    """Two runs were read and aligned; or can not be, and why."""
+
+    of: object
+    found: Comparing | None
+    trouble: Sequence[Line] = ()
+
+
+@dataclass
+class FaceMade(Latest):
+    """A face of a comparison; or why there is none."""
+
+    of: Comparing
+    face: Face
+    pairs: Sequence[Pair]
+    trouble: Sequence[Line] = ()

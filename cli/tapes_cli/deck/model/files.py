@@ -111,6 +111,8 @@ class Files(Protocol):
 
     lacks: str
     """What this can not know, and what to type for it; "" where it is all there."""
+    changed_at: Sequence[int]
+    """The steps in which any file changed, ascending."""
 
     def at(self, number: int) -> Listing:
         """When a step was over; 0 is the start. NotFound for a step that there is not."""
@@ -149,6 +151,7 @@ class Snapped:
     def __init__(self, archive: Archive, found: Attribution) -> None:
         self._archive, self.found = archive, found
         self._trees = {tree.root: tree for tree in found.trees}
+        self.changed_at: Sequence[int] = sorted({change.step for change in found.changes if change.step is not None})
         self._changes = {(c.version.root, c.version.snapshot.place, c.version.path): c for c in found.changes}
 
     def at(self, number: int) -> Listing:
@@ -275,6 +278,8 @@ class Replayed:
         for step, path, state in retold(steps, text):
             name = below(path, text)
             self._paths.setdefault(name, []).append(_told(self._root, name, step, state))
+        told = (version for versions in self._paths.values() for version in versions if version.what != "read")
+        self.changed_at: Sequence[int] = sorted({version.step for version in told if version.step is not None})
 
     def at(self, number: int) -> Listing:
         if number > self._last:

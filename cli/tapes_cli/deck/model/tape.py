@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from tapes.archive.base import Archive
 from tapes.archive.summary import Summary
@@ -84,6 +85,8 @@ class Tape:
     folded: set[str] = field(default_factory=set)
     """Threads whose steps are not listed."""
     _costs: dict[Digest, Decimal | None] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What a screen leaves for when it is opened again, by its name."""
     _seq: int = -1
     """Of the last record that was there when it was read."""
 

@@ -112,6 +112,11 @@ class Rows(ScrollView, can_focus=True):
             self.post_message(self.Moved(self, at))
         self.refresh()
 
+    def redraw(self) -> None:
+        """The same rows say something else."""
+        self._drawn.clear()
+        self.refresh()
+
     def on_resize(self) -> None:
         self._drawn.clear()
         self.virtual_size = Size(self.columns, len(self.source))

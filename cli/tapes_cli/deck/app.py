@@ -6,7 +6,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App
@@ -56,10 +55,10 @@ class Deck(App[None]):
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar = {Finder}
 
-    def __init__(self, archive: Archive, targets: Sequence[Target] = (), folder: Path | None = None) -> None:
-        """One target opens there, two are compared. `folder`: the home that the archive is in, if not the usual one."""
+    def __init__(self, archive: Archive, targets: Sequence[Target] = ()) -> None:
+        """One target opens there, two are compared."""
         super().__init__()
-        self.archive, self.home = archive, (folder or home()).absolute()
+        self.archive, self.home = archive, home().absolute()
         self.shelf = Shelf(archive)
         self._targets = targets
         self._switch = sys.getswitchinterval()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SESSIONS_MOST = 12
 """Sessions that are offered for one query."""
+MOVING = ("rows", "reader")
 
 
 class Finder(Provider):
@@ -28,12 +29,18 @@ class Finder(Provider):
     def _deck(self) -> Deck:
         return cast("Deck", self.app)
 
-    def _possible(self) -> Iterator[tuple[Action, DOMNode]]:
-        """Each with what does it: the focused widget, what is around it, the screen, the app."""
+    def _possible(self) -> list[tuple[Action, DOMNode]]:
+        """Each with what does it: the focused widget, what is around it, the screen, the app. Moving in a list comes
+        last: nobody looks for it by name."""
         around = list(self.focused.ancestors_with_self) if self.focused is not None else [self.screen, self.app]
-        for node in around:
-            for place in places_of(type(node)):
-                yield from ((action, node) for action in ACTIONS if action.on == place)
+        found = [
+            (action, node)
+            for node in around
+            for place in places_of(type(node))
+            for action in ACTIONS
+            if action.on == place and action.name != "command_palette"
+        ]
+        return sorted(found, key=lambda one: one[0].on in MOVING)
 
     async def discover(self) -> Hits:
         yield DiscoveryHit(Content("Go to session …"), self._deck.pick_session, "Go to session", "Choose one of all.")

@@ -129,8 +129,8 @@ class Archive(Protocol):
         """Hash and seq of the session's last record; None for an unknown session."""
 
     def session_records(self, session: Digest, first: int = 0) -> Iterator[tuple[Digest, Record]]:
-        """Those from `first` on, in `seq` order; NotFound for an unknown session. MUST NOT hold a transaction open between two
-        items."""
+        """Those from `first` on, in `seq` order; NotFound for an unknown session. MUST NOT hold a transaction open
+        between two items."""
 
     def session_record(self, session: Digest, seq: int) -> tuple[Digest, Record]: ...
 

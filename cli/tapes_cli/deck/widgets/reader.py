@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -60,24 +61,11 @@ class Reader(ScrollView, can_focus=True):
     where there is a border."""
 
     class Read(Message):
-        """More of a document is there."""
+        """Of a worker: there is more, or (`then`) all that was asked for. Who has asked is told by `asked`; what an
+        overtaken one says is not heard."""
 
-        def __init__(self, document: Document) -> None:
-            self.document = document
-            super().__init__()
-
-    class Reached(Message):
-        """What reading was to go on for is there, or there is no more."""
-
-        def __init__(self, document: Document, then: Callable[[], None]) -> None:
-            self.document, self.then = document, then
-            super().__init__()
-
-    class Found(Message):
-        """Where a text was found; None where it is not."""
-
-        def __init__(self, document: Document, hit: Hit | None) -> None:
-            self.document, self.hit = document, hit
+        def __init__(self, asked: int, then: Callable[[], None] | None = None) -> None:
+            self.asked, self.then = asked, then
             super().__init__()
 
     def __init__(self, document: Document | None = None, *, id: str | None = None, classes: str | None = None) -> None:
@@ -88,6 +76,7 @@ class Reader(ScrollView, can_focus=True):
         self._view: Sequence[tuple[Spot, Line, Row]] = ()
         self._coming: tuple[Document, Place] | None = None
         self._pursuit: Worker[None] | None = None
+        self._asked = 0
         self._sought: re.Pattern[str] | None = None
         self._hit: Place | None = None
         self._placing = False
@@ -196,12 +185,7 @@ class Reader(ScrollView, can_focus=True):
     def action_last(self) -> None:
         """Read all that there is, and show the end of it."""
         self._stop()
-
-        def then() -> None:
-            self._layout.grow()
-            self._go(self._layout.last)
-
-        self._read_on(self.document, lambda: False, then)
+        self._read_on(self.document, lambda: False, lambda: self._go(self._layout.last))
 
     def action_aside(self, direction: int) -> None:
         self.scroll_to(x=self.scroll_x + direction * SIDEWAYS, animate=False)
@@ -218,7 +202,6 @@ class Reader(ScrollView, can_focus=True):
             return step < 0 or any(part.is_title for part in document.parts[top.part + 1 :])
 
         def then() -> None:
-            layout.grow()
             spot = layout.title(top, step)
             if spot is not None:
                 self._go(spot)
@@ -243,47 +226,53 @@ class Reader(ScrollView, can_focus=True):
         if document.done or reached():
             then()
             return
+
+        def steps() -> Iterator[Callable[[], None] | None]:
+            while not reached() and document.more():
+                yield None
+            yield then
+
+        self._pursue(steps())
+
+    def _pursue(self, steps: Iterator[Callable[[], None] | None]) -> None:
+        """Take steps in a worker until one of them is something to do here."""
         self._stop()
+        asked = self._asked
 
         def work() -> None:
             worker = get_current_worker()
             told = 0.0
-            while not worker.is_cancelled and not reached() and document.more():
+            for then in steps:
+                if worker.is_cancelled:
+                    return
+                if then is not None:
+                    self.post_message(self.Read(asked, then))
+                    return
                 if time.monotonic() - told > SOON:
-                    self.post_message(self.Read(document))
+                    self.post_message(self.Read(asked))
                     told = time.monotonic()
-            if not worker.is_cancelled:
-                self.post_message(self.Reached(document, then))
 
         self._pursuit = self.run_worker(work, group="reader", exclusive=True, thread=True)
 
     def _stop(self) -> None:
+        self._asked += 1
+        self.says = ""
         if self._pursuit is not None:
             self._pursuit.cancel()
             self._pursuit = None
-            self.says = ""
 
     def on_reader_read(self, message: Read) -> None:
         message.stop()
-        if self._pursuit is None:
+        if message.asked != self._asked:
             return
-        if self._coming is not None and self._coming[0] is message.document:
-            if len(message.document.parts) > self._coming[1][0]:
-                self._take()
-            return
-        if message.document is self.document:
+        if message.then is not None:
+            self._pursuit = None
+            self.says = ""
+            self._layout.grow()
+            message.then()
+        elif self._coming is None:
             self._settle()
             self.says = _progress(self.document)
-
-    def on_reader_reached(self, message: Reached) -> None:
-        message.stop()
-        current = self._coming[0] if self._coming else self.document
-        if message.document is not current or self._pursuit is None:
-            return
-        self._pursuit = None
-        self.says = ""
-        message.then()
-        self._settle()
 
     # -- finding
 
@@ -308,40 +297,26 @@ class Reader(ScrollView, can_focus=True):
         if here is None:  # what stands at the top is found, too
             here = self._layout.character(self._top)
             here = here._replace(at=here.at - (step > 0))
-        document, found = self.document, seek(self.document, self._sought, here, step)
+        found = seek(self.document, self._sought, here, step)
 
-        def work() -> None:
-            worker = get_current_worker()
-            told = time.monotonic()
+        def steps() -> Iterator[Callable[[], None] | None]:
             for hit in found:
-                if worker.is_cancelled:
-                    return
-                if hit is not None:
-                    self.post_message(self.Found(document, hit))
-                    return
-                if time.monotonic() - told > SOON:
-                    self.post_message(self.Read(document))
-                    told = time.monotonic()
-            self.post_message(self.Found(document, None))
+                yield None if hit is None else partial(self._found, hit)
+            yield partial(self._found, None)
 
-        self._pursuit = self.run_worker(work, group="reader", exclusive=True, thread=True)
+        self._pursue(steps())
 
-    def on_reader_found(self, message: Found) -> None:
-        message.stop()
-        if message.document is not self.document or self._sought is None or self._pursuit is None:
-            return
-        self._pursuit = None
-        self._layout.grow()
-        if message.hit is None:
+    def _found(self, hit: Hit | None) -> None:
+        if hit is None:
             self.says = "not found"
             return
-        self._hit = message.hit.place
-        spot = self._layout.spot_of(*self._hit)
+        self._hit = hit.place
+        spot = self._layout.spot_of(*hit.place)
         if not any(seen == spot for seen, _, _ in self._view):
             self._go(self._layout.moved(spot, -(self._rows // 3)))
         if not self.wraps:
-            self._aside(self._hit)
-        self.says = "found from the other end on" if message.hit.around else ""
+            self._aside(hit.place)
+        self.says = "found from the other end on" if hit.around else ""
         self.refresh()
 
     def _aside(self, place: Place) -> None:

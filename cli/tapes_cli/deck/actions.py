@@ -133,8 +133,8 @@ ACTIONS = (
     Action("files", "change(-1)", ("p",), "Last change", "The step before in which a file changed."),
     Action("files", "face(1)", ("v",), "Diff/text/blame", "What changed, the content, or whose each line is.", True),
     Action("files", "face(-1)", ("V",), "The face before", "The same, the other way round."),
-    Action("files", "mark", ("x",), "Other side", "Diff against the version at the cursor; again: no longer.", True),
-    Action("files", "everything", ("a",), "All/changed", "All files, or those that changed since the start.", True),
+    Action("files", "mark", ("x",), "Other side", "Diff against the version at the cursor; again: no longer."),
+    Action("files", "everything", ("a",), "All/changed", "All files, or those that changed since the start."),
     Action("files", "tree", ("t",), "Tree/list", "As a tree of directories, or as a list, what changed first."),
     Action("files", "filter", ("slash",), "Filter", "Only paths with these words.", True),
     Action("files", "scroll(1)", ("J", "shift+down"), "Scroll", "The text of the version a few lines down."),
@@ -147,6 +147,7 @@ ACTIONS = (
     Action("compare", "swap", ("x",), "Swap", "The other run at the left."),
     Action("compare", "open_side('a')", ("a",), "Open A", "The step of A, in its session.", True),
     Action("compare", "open_side('b')", ("b",), "Open B", "The step of B, in its session.", True),
+    Action("compare", "again", ("r",), "Read again", "Compare anew, where one of them has recorded more."),
     Action("compare", "scroll(1)", ("J", "shift+down"), "Scroll", "The pair's text a few lines down."),
     Action("compare", "scroll(-1)", ("K", "shift+up"), "Scroll back", "A few lines up."),
 )  # fmt: skip

@@ -35,6 +35,7 @@ SWITCH_S = 0.001
 VIEWS = {
     "timeline": ("timeline", "Timeline"),
     "files": ("files", "FilesScreen"),
+    "compare": ("compare", "CompareScreen"),
 }
 """The screens of a session: module and class."""
 DARK, LIGHT = "textual-dark", "textual-light"
@@ -92,7 +93,15 @@ class Deck(App[None]):
         self.switch_screen(view_of(tape, view))
 
     def compare(self, one: Target, other: Target) -> None:
-        self.open_tape(one.session, one.number)
+        """Put two sessions side by side. The one that is open is not read again."""
+        from tapes_cli.deck.screens.compare import CompareScreen
+
+        here = self.screen
+        is_open = isinstance(here, TapeScreen) and here.tape.session == one.session
+        tape = here.tape if is_open and isinstance(here, TapeScreen) else Tape(self.archive, one.session)
+        if one.number is not None:
+            tape.number = one.number
+        self.push_screen(CompareScreen(tape, other.session))
 
     async def action_back(self) -> None:
         if len(self.screen_stack) > 2:

@@ -11,6 +11,7 @@ from textual.message import Message
 from tapes.record.digest import Digest
 
 if TYPE_CHECKING:
+    from tapes.session.view import View
     from tapes_cli.deck.model.comparing import Comparing, Face, Pair
     from tapes_cli.deck.model.file_list import FileList, Key, Look
     from tapes_cli.deck.model.file_pages import Versions
@@ -96,7 +97,8 @@ class ComparingAt(Latest):
 class Compared(Latest):
     """Two runs were read and aligned; or can not be, and why."""
 
-    of: object
+    of: View | None
+    """The reading of the first one."""
     found: Comparing | None
     trouble: Sequence[Line] = ()
 

@@ -37,6 +37,8 @@ NARROW = 100
 """Columns below which there is one column, and not two."""
 AROUND = 3
 """Pairs around a difference that are shown where the others are folded."""
+_TOLD = ("model calls", "commands", "tokens in", "tokens out", "cost", "wall time")
+"""Figures that stand above every face."""
 _OFTEN = 250
 """Steps after which it is told how far reading has come."""
 
@@ -89,6 +91,11 @@ def compared(
     return found
 
 
+def swapped(found: Everything) -> Everything:
+    """The same the other way round: another comparison, as of what stands at one place A's part comes first."""
+    return Everything.of(found.b, found.a, (found.names[1], found.names[0]), found.cache)
+
+
 def _read(
     archive: Archive, session: Digest, name: str, told: Callable[[str], None], is_over: Callable[[], bool]
 ) -> tuple[View, list[Step]]:
@@ -129,7 +136,8 @@ class Comparing:
         remarks = [styled(remark, "warn") for remark in self.found.made.remarks]
         told = [joined(styled("A ", "error"), styled(a)), joined(styled("B ", "ok"), styled(b))]
         counted = styled(" ".join(counts(self.found)), "dim")
-        return [*told, joined(parting, styled(" · ", "dim"), counted), *remarks]
+        took = " · ".join(f"{name} {a} / {b}" for name, a, b, _ in took_rows(self.found) if name in _TOLD and (a or b))
+        return [*told, joined(parting, styled(" · ", "dim"), counted), styled(took, "dim"), *remarks]
 
     # -- faces
 
@@ -266,6 +274,14 @@ class PairList:
         """None on a line that stands for several."""
         index = self.shown[line] if 0 <= line < len(self.shown) else -1
         return self.pairs[index] if index >= 0 else None
+
+    def index(self, line: int) -> int:
+        """The pair of a line; of one that stands for several, the one before them."""
+        return next((at for at in reversed(self.shown[: line + 1]) if at >= 0), 0)
+
+    def line_of(self, index: int) -> int:
+        """The line of a pair; of one that is folded, the next that is not."""
+        return next((line for line, at in enumerate(self.shown) if at >= index), max(0, len(self.shown) - 1))
 
     def find(self, wanted: Callable[[Pair], bool], start: int = -1, direction: int = 1) -> int | None:
         """The next line whose pair is wanted, from one on without it."""

@@ -166,9 +166,11 @@ class Snapped:
     def _heads(self, seen: Standing) -> Iterator[Said]:
         tree, at, snapshot = seen.tree, seen.at, seen.at.snapshot
         count = output.plural(sum(entry.kind != "dir" for entry in at.entries.values()), "file")
-        branch = f" · {snapshot.branch} {snapshot.head[:8]}".rstrip() if snapshot.branch else ""
-        yield f"{shown(tree.root)} · {count}, {len(seen.changed)} changed since the start{branch}", "bold"
-        yield f"snapshot {snapshot.n} ({snapshot.cause}) · {output.wall(snapshot.wall_ns)}", "dim"
+        yield f"{count}, {len(seen.changed)} changed since the start", "bold"
+        branch = f"{snapshot.branch} {snapshot.head[:8]}".strip() if snapshot.branch else ""
+        taken = f"snapshot {snapshot.n} ({snapshot.cause})"
+        told = (shown(tree.root), branch, taken, output.wall(snapshot.wall_ns))
+        yield " · ".join(part for part in told if part), "dim"
         if late := [doing.step for doing in self.found.doings.all if doing.began < tree.snapshots[0].began]:
             said = f"the first look was taken after step {late[-1]} had begun"
             yield f"{said}: what was done by then counts as the start", "warn"
@@ -290,7 +292,7 @@ class Replayed:
             if known:
                 rows.append(self._row(path, known, len(versions), number))
         named = f"{output.plural(len(rows), 'file')} that calls named by then"
-        head = f"{shown(self._root) or '(directory unknown)'} · {named}"
+        head = f"{named} · {shown(self._root) or '(directory unknown)'}"
         return Listing(number, rows, [(head, "bold"), (self.lacks, "warn")])
 
     def _row(self, path: bytes, known: Sequence[Version], count: int, number: int) -> Row:

@@ -20,6 +20,7 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from tapes.errors import TapesError
+from tapes.session.view import View
 from tapes.values import dataclass, field
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.messages import FilesListed, PageRead, VersionsCounted, VersionsRead
@@ -32,7 +33,7 @@ from tapes_cli.deck.model.tape import Tape, Told
 from tapes_cli.deck.screens.base import TapeScreen
 from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.rows import Lines, Rows
-from tapes_cli.deck.widgets.words import Words
+from tapes_cli.deck.widgets.said import Said
 
 SOON_S = 0.03
 """How long the cursor must rest on a file before it is read."""
@@ -49,7 +50,7 @@ class Kept:
     chosen: Key | None = None
     face: Face = "diff"
     files: Files | None = None
-    of: Told | None = None
+    of: View | None = None
     """The reading that `files` were made of."""
 
 
@@ -60,14 +61,14 @@ class FilesScreen(TapeScreen):
     def __init__(self, tape: Tape) -> None:
         super().__init__(tape)
         self.kept: Kept = tape.kept.setdefault("files", Kept())
-        self.heads = Words(id="files-heads")
+        self.heads = Said(id="files-heads", classes="heads")
         self.rows = Rows(id="files-list")
         self.versions = Rows(id="files-versions")
         self.faces = Bar(id="files-faces")
         self.page = Rows(id="files-page")
         self.filter = Input(placeholder="words of a path", id="files-filter", value=self.kept.look.words)
         self.listed: FileList | None = None
-        self._listed_of: tuple[Told, int, Look] | None = None
+        self._listed_of: tuple[View, int, Look] | None = None
         self._busy = False
         self._soon: Timer | None = None
 
@@ -85,7 +86,7 @@ class FilesScreen(TapeScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.filter.display = bool(self.kept.look.words)
-        self.heads.show([styled("reading the files…", "dim")])
+        self.heads.tell(styled("reading the files…", "dim"))
         self.rows.focus()
 
     # -- the files at a step
@@ -100,15 +101,15 @@ class FilesScreen(TapeScreen):
         """List what is wished for, unless it is listed; while a worker is at it, that will be seen when it is done."""
         told, wish = self.tape.told, (self.tape.number, self.kept.look)
         before = self._listed_of
-        if told is None or not told.whole or self._busy or (before and before[0] is told and before[1:] == wish):
+        if told is None or not told.whole or self._busy or (before and before[0] is told.view and before[1:] == wish):
             return
-        known = self.listed if before and before[0] is told and before[1] == wish[0] else None
+        known = self.listed if before and before[0] is told.view and before[1] == wish[0] else None
         self._busy = True
         self._read_files(told, *wish, known)
 
-    @work(thread=True, group="files")
+    @work(thread=True, group="files", exit_on_error=False)
     def _read_files(self, told: Told, number: int, look: Look, known: FileList | None) -> None:
-        files = self.kept.files if self.kept.of is told else None
+        files = self.kept.files if self.kept.of is told.view else None
         try:
             files = files or files_of(self.tape.archive, told.view, told.steps)
             listing = known.listing if known is not None else files.at(min(number, len(told.steps)))
@@ -117,15 +118,16 @@ class FilesScreen(TapeScreen):
             self.post_message(FilesListed(told, number, look, files, None, trouble(error)))
         else:
             self.post_message(FilesListed(told, number, look, files, listed))
+        finally:
+            self._busy = False
 
     def on_files_listed(self, message: FilesListed) -> None:
-        self._busy = False
-        self._listed_of = (message.told, message.number, message.look)
+        self._listed_of = (message.told.view, message.number, message.look)
         if message.files is not None:
-            self.kept.files, self.kept.of = message.files, message.told
+            self.kept.files, self.kept.of = message.files, message.told.view
         self.listed = message.listed
         if message.listed is None:
-            self.heads.show(message.trouble)
+            self.heads.tell(*message.trouble)
             self.rows.show(Lines([]))
             self._clear()
         else:
@@ -133,7 +135,7 @@ class FilesScreen(TapeScreen):
         self._list()
 
     def _show(self, listed: FileList) -> None:
-        self.heads.show([*(styled(text, style) for text, style in listed.listing.heads), self._how(listed)])
+        self.heads.tell(self._how(listed), *(styled(text, style) for text, style in listed.listing.heads))
         self.rows.show(listed, self._place(listed))
         if not len(listed):
             self._clear()
@@ -151,8 +153,8 @@ class FilesScreen(TapeScreen):
         step = listed.listing.step
         words = f" · with “{look.words}”" if look.words else ""
         empty = "" if len(listed) else ": none"
-        what = ("all files" if look.everything else "what changed since the start") + words + empty
-        return joined(styled(f"when step {step} was over", "accent"), styled(f" · {what}", "dim"))
+        what = "all files" if look.everything else "what changed since the start (a: all)"
+        return joined(styled(f"when step {step} was over", "accent"), styled(f" · {what}{words}{empty}", "dim"))
 
     def _clear(self) -> None:
         self.workers.cancel_group(self, "file")
@@ -178,7 +180,7 @@ class FilesScreen(TapeScreen):
             self._soon.stop()
         self._soon = self.set_timer(SOON_S, then)
 
-    @work(thread=True, exclusive=True, group="file")
+    @work(thread=True, exclusive=True, group="file", exit_on_error=False)
     def _read_versions(self, row: Row, number: int) -> None:
         files, worker = self.kept.files, get_current_worker()
         if files is None:
@@ -225,7 +227,7 @@ class FilesScreen(TapeScreen):
         if isinstance(versions, Versions) and len(versions):
             self._read_page(versions, self.versions.cursor, self.kept.face, versions.marked)
 
-    @work(thread=True, exclusive=True, group="page")
+    @work(thread=True, exclusive=True, group="page", exit_on_error=False)
     def _read_page(self, versions: Versions, index: int, face: Face, other: int | None) -> None:
         files, worker = self.kept.files, get_current_worker()
         if files is None:

@@ -137,6 +137,8 @@ class TableReader(Reader, Protocol):
             self._gather(txn, t, rows, sources)
             return rows, sources
 
+        if not digests:
+            return []
         rows, sources = self._run(work)
         entries = [_entry(digest, row) for digest, row in zip(digests, rows, strict=True)]
         payloads = {number: self._payload(number, sources) for number in {entry.pack for entry in entries if entry}}

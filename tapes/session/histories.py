@@ -39,8 +39,10 @@ from tapes.wire.turns import (
 
 SMALL = 64 * 1024
 """Bytes of a body that is read whole in any case."""
-BEFORE = 4
-"""Messages read again before the first that may be new."""
+BEFORE = (2, 12)
+"""Messages read again before the first that may be new; with the second where the first did not do."""
+FIRST = 2
+"""Messages of a history's beginning that every reading has: they say what it is for."""
 REMEMBERED = 8
 """Requests that the next may repeat: one for each conversation that goes on at the same time."""
 SUBTREES = 4096
@@ -79,11 +81,12 @@ class _Known:
         ends: Sequence[int],
         places: Places,
         marks: tuple[bytes, ...],
+        first: tuple[Message, ...],
         head: bytes,
         around: _Around | None,
     ) -> None:
         self.leaves, self.ends = leaves, ends
-        self.places, self.marks = places, marks
+        self.places, self.marks, self.first = places, marks, first
         self.head = head
         """Up to its first message."""
         self.around = around
@@ -123,7 +126,8 @@ class Histories:
         body = self._archive.body(ref)
         history, found = _whole(body, dialect)
         if found is not None and found.starts and len(found.starts) == len(history.marks):
-            self._remember(_Known(leaves, ends, found, history.marks, body[: found.starts[0]], None))
+            first = history.request.messages[:FIRST]
+            self._remember(_Known(leaves, ends, found, history.marks, first, body[: found.starts[0]], None))
         return history
 
     def _remember(self, known: _Known, instead: _Known | None = None) -> None:
@@ -141,23 +145,49 @@ class Histories:
                     break  # no other has much more
         if best is None:
             return None
-        start, end, shift, known = best
+        for before in BEFORE:
+            history = self._spliced(leaves, ends, dialect, *best, before)
+            if history is not None:
+                return history
+        return None
+
+    def _spliced(
+        self,
+        leaves: Sequence[Link],
+        ends: Sequence[int],
+        dialect: Dialect,
+        start: int,
+        end: int,
+        shift: int,
+        known: _Known,
+        before: int,
+    ) -> History | None:
+        """A request that has the bytes from `start` to `end` of a known one, moved by `shift`."""
         # Messages that lie whole in the run; the sign behind the last of them is in it, too.
         first = bisect_left(known.places.starts, start)
         behind = bisect_left(known.places.ends, end)
-        last = behind - BEFORE
-        if last - first < BEFORE:
+        last = behind - before
+        lead = known.first[first:]
+        if last - first < len(lead):
             return None
         read = self._bytes(leaves, ends, 0, known.places.starts[first] + shift)
         rest_at = known.places.starts[last] + shift
         body = read + self._bytes(leaves, ends, rest_at, ends[-1])
-        found = places(body, known.places if read == known.head else None)
+        same = first == 0 and read == known.head
+        found = places(body, known.places if same else None)
         if found is None:
             return None
         head = bisect_left(found.starts, len(read))
         request, around = _request(body, found, dialect, known.around)
-        history = _spliced(request, head, last - first, known.marks[first:last])
-        if history is None or len(history.marks) != len(found.starts) + last - first:
+        if len(request.messages) != len(found.starts):
+            return None
+        marks = (
+            *map(mark, request.messages[:head]),
+            *known.marks[first:behind],
+            *map(mark, request.messages[head + before :]),
+        )
+        history = _history(request, lead, head, last - first, marks)
+        if history is None or head + len(lead) < FIRST:
             return None
 
         def all_of(offsets: tuple[int, ...], old: tuple[int, ...]) -> tuple[int, ...]:
@@ -168,8 +198,9 @@ class Histories:
 
         starts, stops = all_of(found.starts, known.places.starts), all_of(found.ends, known.places.ends)
         whole = replace(found, starts=starts, ends=stops)
-        begin = known.head if read == known.head else body[: starts[0]]
-        self._remember(_Known(leaves, ends, whole, history.marks, begin, around), instead=known)
+        begin = known.head if same else body[: starts[0]]
+        opening = history.request.messages[:FIRST]
+        self._remember(_Known(leaves, ends, whole, marks, opening, begin, around), instead=known)
         return history
 
     def _bytes(self, leaves: Sequence[Link], ends: Sequence[int], start: int, stop: int) -> bytes:
@@ -248,14 +279,17 @@ def _whole(body: bytes, dialect: Dialect) -> tuple[History, Places | None]:
     return History(request, new_tail(request), marks), places(body) if len(body) > SMALL else None
 
 
-def _spliced(request: RequestReading, head: int, skipped: int, marks: tuple[bytes, ...]) -> History | None:
-    """A request from which messages were left out behind the first `head`."""
+def _history(
+    request: RequestReading, first: tuple[Message, ...], head: int, skipped: int, marks: tuple[bytes, ...]
+) -> History | None:
+    """A request of which `skipped` messages were left out behind the first `head`; `first` of them are at hand."""
+    request = replace(request, messages=(*request.messages[:head], *first, *request.messages[head:]))
+    head, skipped = head + len(first), skipped - len(first)
     turn = new_tail(request)
     if request.errors or not turn.messages or tail_start([m.role for m in request.messages]) <= head:
         return None  # what is new may begin before what was read
-    own = tuple(mark(message) for message in request.messages)
     moved = tuple((index + skipped, message) for index, message in turn.messages)
-    return History(request, replace(turn, messages=moved), (*own[:head], *marks, *own[head:]))
+    return History(request, replace(turn, messages=moved), marks)
 
 
 def mark(message: Message) -> bytes:

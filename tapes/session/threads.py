@@ -99,7 +99,10 @@ class _State:
     marks: tuple[bytes, ...] = ()
     whole: bool = True
     """`marks` is the whole history; not where a part of it was only ever an answer."""
+    counts: Counter[bytes] = field(default_factory=Counter)
+    """How often each stands in `marks`."""
     shown: Counter[bytes] = field(default_factory=Counter)
+    """How often each stood in any of its histories."""
     last_said: bytes = b""
     begun: bool = False
     """Something was said: more than a socket's warm-up."""
@@ -191,14 +194,20 @@ class Threads:
         if first or increment:
             state.marks = (*state.marks, *call.marks) if increment else call.marks
             state.whole = not increment
-            state.shown += Counter(call.marks)
+            state.counts = state.counts + Counter(call.marks) if increment else Counter(call.marks)
+            state.shown.update(call.marks)
         else:
             n = common(state.marks, call.marks)
             if state.whole and n == len(state.marks):
                 new = frozenset(range(n, len(call.marks)))
+                # What is new alone is counted: all histories of a long session are too much.
+                state.counts.update(call.marks[n:])
+                for one in call.marks[n:]:
+                    state.shown[one] = max(state.shown[one], state.counts[one])
             else:
                 new = _unseen(call.marks, state.shown)
-            state.shown |= Counter(call.marks)
+                state.counts = Counter(call.marks)
+                state.shown |= state.counts
             state.marks, state.whole = call.marks, True
         state.last_said = call.last_said or state.last_said
         return new, seam

@@ -24,13 +24,14 @@ _READ = {
 }
 """By kind of delta, its field: one more piece of text, the whole signature, one more citation."""
 _FIELDS = {
-    "message_start": ("message",),
-    "content_block_start": ("index", "content_block"),
-    "content_block_delta": ("index", "delta"),
-    "content_block_stop": ("index",),
-    "message_delta": ("delta", "usage"),
-    "error": ("error", "request_id"),
+    "message_start": {"type", "message"},
+    "content_block_start": {"type", "index", "content_block"},
+    "content_block_delta": {"type", "index", "delta"},
+    "content_block_stop": {"type", "index"},
+    "message_delta": {"type", "delta", "usage"},
+    "error": {"type", "error", "request_id"},
 }
+_NONE = {"type"}
 """By event, what is read of it; all else is unknown and kept."""
 _OWN = ("type", "id", "model", "role", "content", "stop_reason", "usage")
 """Fields of the message that have a place of their own in a reading."""
@@ -110,7 +111,9 @@ class StreamReader(JsonStream):
                 pass
             case _:
                 return False
-        left = rest(value, "type", *_FIELDS.get(kind, ()))
+        if value.keys() <= _FIELDS.get(kind, _NONE):
+            return True
+        left = rest(value, *_FIELDS.get(kind, _NONE))
         if any(self._extra.get(name, field) != field for name, field in left.items()):
             self.keep("unknown_events", value)
         self._extra |= left
@@ -148,6 +151,8 @@ class StreamReader(JsonStream):
             block.raw = block.raw | {"signature": piece}
         elif name and isinstance(piece, str):
             block.pieces.setdefault(name, []).append(piece)
+            if len(delta) == 2 and "type" in delta:
+                return True
         else:
             name = ""
         left = rest(delta, "type", name)

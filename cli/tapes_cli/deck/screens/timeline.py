@@ -8,9 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.events import Resize
-from textual.widgets import Static
 
-from tapes_cli import output
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.model.axis import Axis
 from tapes_cli.deck.model.nodes import Node
@@ -22,6 +20,7 @@ from tapes_cli.deck.screens.base import TapeScreen
 from tapes_cli.deck.widgets.axis import TimeAxis
 from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.rows import Rows
+from tapes_cli.deck.widgets.step_pane import StepPane
 
 LANES = ((30, 2), (45, 4))
 """Up to which height of the screen there are how many lanes at most; else MOST_LANES."""
@@ -37,6 +36,7 @@ class Timeline(TapeScreen):
         self.rows = Rows(id="outline")
         self.time = TimeAxis(id="time")
         self.standing = Bar(id="standing")
+        self.pane = StepPane(tape, id="step")
         self.outline: Outline | None = None
         self.axis: Axis | None = None
 
@@ -44,7 +44,7 @@ class Timeline(TapeScreen):
         yield self.time
         with Horizontal(id="panes"):
             yield self.rows
-            yield Static("", id="step", markup=False)
+            yield self.pane
         yield self.standing
 
     def on_mount(self) -> None:
@@ -78,7 +78,7 @@ class Timeline(TapeScreen):
             self.rows.cursor = self.outline.row_of(number)
         self.time.go_to(step.wall_ns)
         self.standing.tell(told_in_a_line(told.course.at(number, step.thread), told.summary.cwd))
-        self.query_one("#step", Static).update(output.harmless(step.text[:5000], lines=True))
+        self.pane.show()
 
     @staticmethod
     def _is_at(node: Node | None, number: int) -> bool:
@@ -99,7 +99,7 @@ class Timeline(TapeScreen):
         if node is not None and node.key:
             self._fold(node, node.key not in self.tape.folded)
         else:
-            self.query_one("#step").focus()
+            self.pane.reader.focus()
 
     @on(TimeAxis.Sought)
     def _sought(self, message: TimeAxis.Sought) -> None:
@@ -144,3 +144,9 @@ class Timeline(TapeScreen):
             self.go_to(found)
         else:
             self.notify(f"no {step.type} " + ("behind this one" if direction > 0 else "before this one"))
+
+    def action_tab(self, by: int) -> None:
+        self.pane.turn(by)
+
+    def action_scroll(self, direction: int) -> None:
+        self.pane.scroll_text(direction)

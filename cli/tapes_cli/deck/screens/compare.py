@@ -70,6 +70,7 @@ class CompareScreen(TapeScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
+        self.heads.tell(styled("reading A …", "dim"))
         self.rows.focus()
 
     # -- reading

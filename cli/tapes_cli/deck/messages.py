@@ -64,10 +64,11 @@ class FilesListed(Latest):
 
 @dataclass
 class VersionsRead(Latest):
-    """All versions of a file."""
+    """All versions of a file; None where they can not be told, and why."""
 
     key: Key
-    versions: Versions
+    versions: Versions | None
+    trouble: Sequence[Line] = ()
 
 
 @dataclass
@@ -75,15 +76,6 @@ class VersionsCounted(Latest):
     """What came and went in some of them is known by now."""
 
     versions: Versions
-
-
-@dataclass
-class PageRead(Latest):
-    """What belongs to a row that was chosen, in full."""
-
-    of: object
-    """What was asked for; another one has been since, where it is not the same."""
-    lines: list[Line]
 
 
 @dataclass

@@ -19,7 +19,7 @@ from tapes.session.threads import MAIN
 from tapes.session.view import Step, View, view
 from tapes.values import dataclass
 from tapes_cli import output
-from tapes_cli.deck.model.section import Section
+from tapes_cli.deck.model.document import Block
 from tapes_cli.deck.model.styled import Line, fitted, joined, padded, styled, width
 from tapes_cli.diff_all import Everything
 from tapes_cli.diff_parts import took_rows
@@ -50,7 +50,7 @@ class Pair:
     kind: str
     """As rows of a comparison have it; `head` for a heading, of which only the first half is there."""
     halves: Halves
-    page: Callable[[], Iterable[Section]]
+    page: Callable[[], Iterable[Block]]
     """Read when it is iterated."""
     a: Step | None = None
     b: Step | None = None
@@ -238,7 +238,7 @@ def _fixed(a: str, b: str) -> Halves:
     return lambda wide, bare: (a, b)
 
 
-def _texts(a: str | None, b: str | None, name: str, page: Callable[[], Iterable[Section]], kind: str = "") -> Pair:
+def _texts(a: str | None, b: str | None, name: str, page: Callable[[], Iterable[Block]], kind: str = "") -> Pair:
     kind = kind or ("only_b" if a is None else "only_a" if b is None else "changed")
     told = [f"{name}: {' '.join(text[:400].split())}" if text is not None else "" for text in (a, b)]
     return Pair(kind, _fixed(told[0], told[1]), page)

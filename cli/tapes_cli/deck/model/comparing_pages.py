@@ -12,8 +12,8 @@ from tapes.compare.rows import Row
 from tapes.compare.run import Run
 from tapes.session.view import Step
 from tapes_cli import output
+from tapes_cli.deck.model.document import Block
 from tapes_cli.deck.model.file_pages import git_lines
-from tapes_cli.deck.model.section import Section
 from tapes_cli.deck.model.styled import Line, joined, styled
 from tapes_cli.deck.model.unlike import unlike
 from tapes_cli.diff_all import Everything
@@ -31,23 +31,23 @@ _WHAT = {
     "output": "the output is not the same",
     "line": "the line is not the same",
 }
-type Sections = Iterator[Section]
+type Blocks = Iterator[Block]
 
 
-def of_steps(found: Everything, row: Row) -> Sections:
+def of_steps(found: Everything, row: Row) -> Blocks:
     a, b = row.a, row.b
-    yield Section("", [*_heads(found, a, b), styled(_said(row), "dim" if row.kind == "same" else "bold")])
-    yield Section("both" if a and b else "its text", _texts(_text(a), _text(b), both=a is not None and b is not None))
+    yield Block(lines=[*_heads(found, a, b), styled(_said(row), "dim" if row.kind == "same" else "bold")])
+    yield Block("both" if a and b else "its text", _texts(_text(a), _text(b), both=a is not None and b is not None))
     if "command" in (a.type if a else "", b.type if b else ""):
         yield from _outputs(found, a, b)
 
 
-def of_commands(found: Everything, ran: Ran) -> Sections:
+def of_commands(found: Everything, ran: Ran) -> Blocks:
     said = "the same" if ran.what == "same" else _WHAT.get(ran.what, "")
-    yield Section("", [*_heads(found, ran.a, ran.b), *([styled(said, "bold")] if said else [])])
-    yield Section("its line", _texts(_text(ran.a), _text(ran.b), both=ran.a is not None and ran.b is not None))
+    yield Block(lines=[*_heads(found, ran.a, ran.b), *([styled(said, "bold")] if said else [])])
+    yield Block("its line", _texts(_text(ran.a), _text(ran.b), both=ran.a is not None and ran.b is not None))
     if ran.variables:
-        yield Section("of its environment", _variables(ran))
+        yield Block("of its environment", _variables(ran))
     yield from _outputs(found, ran.a, ran.b)
 
 
@@ -98,13 +98,13 @@ def _texts(a: str, b: str, *, both: bool) -> Iterator[Line]:
         yield from (line for text in (a, b) if text for line in unlike(text, text))
 
 
-def _outputs(found: Everything, a: Step | None, b: Step | None) -> Sections:
+def _outputs(found: Everything, a: Step | None, b: Step | None) -> Blocks:
     a, b = (step if step is not None and step.type == "command" else None for step in (a, b))
     one, other = _output(found.a, a), _output(found.b, b)
     if one or other:
-        yield Section("what it wrote", _texts(one, other, both=a is not None and b is not None))
+        yield Block("what it wrote", _texts(one, other, both=a is not None and b is not None))
     elif a is not None or b is not None:
-        yield Section("what it wrote", [styled("(nothing)", "dim")])
+        yield Block("what it wrote", [styled("(nothing)", "dim")])
 
 
 def _output(run: Run, step: Step | None) -> str:
@@ -134,12 +134,12 @@ def file_halves(one: File) -> tuple[str, str]:
     return (f"{sides[0]}  {told}", sides[1]) if sides[0] else ("", f"{sides[1]}  {told}")
 
 
-def of_file(one: File) -> Sections:
-    yield Section(f"{shown(one.path)}, from A to B", git_lines(one.diff, one.texts))
+def of_file(one: File) -> Blocks:
+    yield Block(f"{shown(one.path)}, from A to B", git_lines(one.diff, one.texts))
 
 
-def of_texts(name: str, a: str | None, b: str | None, note: str = "") -> Sections:
+def of_texts(name: str, a: str | None, b: str | None, note: str = "") -> Blocks:
     if note:
-        yield Section("", [styled(note, "dim")])
+        yield Block(lines=[styled(note, "dim")])
     only = "" if a is not None and b is not None else ", only in A" if b is None else ", only in B"
-    yield Section(f"{name}{only}", _texts(a or "", b or "", both=a is not None and b is not None))
+    yield Block(f"{name}{only}", _texts(a or "", b or "", both=a is not None and b is not None))

@@ -4,10 +4,9 @@ content of one, or whose each of its lines is."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain, dropwhile
+from itertools import dropwhile
 from typing import Literal
 
-from tapes.errors import TapesError
 from tapes.session.attribution import Change
 from tapes.session.blame import Line as Blamed
 from tapes.session.linediff import is_binary
@@ -15,9 +14,9 @@ from tapes.session.treediff import FileDiff, Texts
 from tapes.values import dataclass, field
 from tapes_cli import output
 from tapes_cli.changed import LARGEST
+from tapes_cli.deck.model.document import Block
 from tapes_cli.deck.model.file_list import MARKS, STYLES
 from tapes_cli.deck.model.files import Files, History, Version
-from tapes_cli.deck.model.section import Section
 from tapes_cli.deck.model.styled import BLANK, Line, columns, fitted, joined, padded, styled, width
 from tapes_cli.deck.model.unlike import tabbed
 from tapes_cli.tree_diff import file_lines
@@ -80,24 +79,23 @@ def delta(files: Files, history: History, index: int) -> str:
     return both.why if both.why == "binary" else "" if both.why else f"+{plus} −{minus}"
 
 
-def page(files: Files, history: History, index: int, face: Face, other: int | None = None) -> Iterator[Section]:
-    """Of a version. `other`: what it is compared with, else what was before it. Where something can not be read, that
-    is the page."""
+def page(files: Files, history: History, index: int, face: Face, other: int | None = None) -> Iterator[Block]:
+    """Of a version. `other`: what it is compared with, else what was before it. What can not be read raises as it is
+    read."""
     one = history.versions[index]
-    try:
-        match face:
-            case "diff" if other is not None and other != index:
-                first, last = sorted((index, other))
-                yield _diff(files, history.versions[first], history.versions[last])
-            case "diff" if one.what != "start":
-                yield _diff(files, history.versions[index - 1] if index else None, one)
-            case "blame":
-                yield _blame(files, one)
-            case _:
-                yield _content(files, one)
-    except TapesError as error:
-        hint = [styled(error.hint, "dim")] if error.hint else []
-        yield Section("", [*_heads(one), styled(str(error), "error"), *hint])
+    match face:
+        case "diff" if other is not None and other != index:
+            first, last = sorted((index, other))
+            yield from _diff(files, history.versions[first], history.versions[last])
+        case "diff" if one.what != "start":
+            yield from _diff(files, history.versions[index - 1] if index else None, one)
+        case "blame":
+            yield Block(lines=_heads(one))
+            yield from _blame(files, one)
+        case _:
+            said = "as it was at the start" if one.what == "start" else f"as it was after {one.name}"
+            yield Block(lines=[*_heads(one, said), BLANK])
+            yield _content(files, one)
 
 
 def _heads(one: Version, said: str = "") -> list[Line]:
@@ -111,16 +109,15 @@ def _heads(one: Version, said: str = "") -> list[Line]:
     return [line for line in lines if line]
 
 
-def _diff(files: Files, old: Version | None, new: Version) -> Section:
+def _diff(files: Files, old: Version | None, new: Version) -> Iterator[Block]:
     diff, both = files.differ(old, new)
     counts = "+{} −{}".format(*both.counts()) if not both.why else both.why
     before = f"from {old.name} to {new.name}" if old is not None else f"up to {new.name}"
-    lines = list(git_lines(diff, both))
+    yield Block(lines=[*_heads(new, f"{before} · {counts}"), BLANK])
+    lines = git_lines(diff, both)
     if new.text is not None:  # of which a call tells no mode, nor that it was not there before
-        lines = list(dropwhile(lambda line: not line[0][0].startswith("@@"), lines))
-    if both.why and not lines:
-        lines = [styled(f"not compared: {both.why}", "warn")]
-    return Section("", [*_heads(new, f"{before} · {counts}"), BLANK, *(lines or [styled("nothing differs", "dim")])])
+        lines = dropwhile(lambda line: not line[0][0].startswith("@@"), lines)
+    yield Block(lines=lines, empty=f"not compared: {both.why}" if both.why else "nothing differs")
 
 
 def git_lines(diff: FileDiff, both: Texts) -> Iterator[Line]:
@@ -134,24 +131,21 @@ def git_lines(diff: FileDiff, both: Texts) -> Iterator[Line]:
             yield tabbed(line.decode("utf-8", "replace"), style)
 
 
-def _content(files: Files, one: Version) -> Section:
-    heads = [*_heads(one, "as it was at the start" if one.what == "start" else f"as it was after {one.name}"), BLANK]
+def _content(files: Files, one: Version) -> Block:
     if one.held is not None and one.held.kind == "dir":
-        return Section("", [*heads, styled("it is a directory", "dim")])
+        return Block(empty="it is a directory")
     data = files.bytes_of(one)
     if is_binary(data):
-        said = f"binary, {output.size(len(data))}; its bytes: tapes cat REF:STEP PATH"
-        return Section("", [*heads, styled(said, "warn")])
-    text = data.decode("utf-8", "replace").removesuffix("\n")
-    lines = (tabbed(line) for line in text.split("\n")) if data else iter([styled("it is empty", "dim")])
-    return Section("", chain(heads, lines))
+        return Block(empty=f"binary, {output.size(len(data))}; its bytes: tapes cat REF:STEP PATH")
+    return Block(text=(data.decode("utf-8", "replace"),), empty="it is empty", size=len(data))
 
 
-def _blame(files: Files, one: Version) -> Section:
+def _blame(files: Files, one: Version) -> Iterator[Block]:
     found = files.blame(one)
     start = sum(change is None for _, change in found)
     said = f"each line's step; · there at the start ({start} of {output.plural(len(found), 'line')})"
-    return Section("", chain(_heads(one, said), [BLANK], _blamed(found) if found else [styled("it is empty", "dim")]))
+    yield Block(lines=[styled(said, "dim"), BLANK])
+    yield Block(lines=_blamed(found), empty="it is empty")
 
 
 def _blamed(found: Sequence[tuple[Blamed, Change | None]]) -> Iterator[Line]:

@@ -18,14 +18,16 @@ from tapes.record.digest import Digest
 from tapes.session.view import View
 from tapes.values import dataclass, field
 from tapes_cli.deck.actions import bindings
-from tapes_cli.deck.messages import Compared, ComparingAt, FaceMade, PageRead
+from tapes_cli.deck.messages import Compared, ComparingAt, FaceMade
 from tapes_cli.deck.model.comparing import FACES, Comparing, Face, Pair, PairList, Stopped, compared, swapped
-from tapes_cli.deck.model.section import trouble
-from tapes_cli.deck.model.styled import Line, styled
+from tapes_cli.deck.model.document import Document
+from tapes_cli.deck.model.styled import styled
 from tapes_cli.deck.model.tape import Tape, Told
+from tapes_cli.deck.model.trouble import trouble
 from tapes_cli.deck.screens.base import TapeScreen
 from tapes_cli.deck.screens.files import SCROLLED, faces_line
 from tapes_cli.deck.widgets.bar import Bar
+from tapes_cli.deck.widgets.reader import Reader
 from tapes_cli.deck.widgets.rows import Lines, Rows
 from tapes_cli.deck.widgets.said import Said
 from tapes_cli.home import cache_folder
@@ -59,7 +61,7 @@ class CompareScreen(TapeScreen):
         self.heads = Said(id="compare-heads", classes="heads")
         self.faces = Bar(id="compare-faces")
         self.rows = Rows(id="compare-rows")
-        self.page = Rows(id="compare-page")
+        self.page = Reader(id="compare-page")
         self.listed: PairList | None = None
 
     def body(self) -> ComposeResult:
@@ -147,7 +149,7 @@ class CompareScreen(TapeScreen):
         if message.trouble:
             self.listed = None
             self.rows.show(Lines(list(message.trouble)), 0)
-            self.page.show(Lines([]))
+            self.page.show(Document(()))
             return
         self._list(message.pairs)
 
@@ -159,7 +161,7 @@ class CompareScreen(TapeScreen):
             wanted = next((n for n, pair in enumerate(pairs) if self._begins(pair)), 0)
         self.rows.show(self.listed, self.listed.line_of(wanted))
         if not len(pairs):
-            self.page.show(Lines([]))
+            self.page.show(Document(()))
 
     def _begins(self, pair: Pair) -> bool:
         """Is it where they part? In other faces than the steps: the first that is not the same."""
@@ -198,30 +200,7 @@ class CompareScreen(TapeScreen):
         number = self._mine(pair) if pair is not None else None
         if number is not None:
             self.go_to(number)
-        if pair is None:
-            self.page.show(Lines([]))
-        else:
-            self._read_page(pair)
-
-    @work(thread=True, exclusive=True, group="page", exit_on_error=False)
-    def _read_page(self, pair: Pair) -> None:
-        worker = get_current_worker()
-        lines: list[Line] = []
-        try:
-            for section in pair.page():
-                if section.title:
-                    lines += [(), styled(f"── {section.title}", "bold")]
-                for line in section.lines:
-                    lines.append(line)
-                    if worker.is_cancelled:
-                        return
-        except TapesError as error:
-            lines += trouble(error)
-        self.post_message(PageRead(pair, lines))
-
-    def on_page_read(self, message: PageRead) -> None:
-        if message.of is self.pair:
-            self.page.show(Lines(message.lines), 0)
+        self.page.show(Document(pair.page() if pair is not None else ()))
 
     def _go(self, line: int | None, what: str, direction: int) -> None:
         if line is None:
@@ -278,4 +257,4 @@ class CompareScreen(TapeScreen):
         self.deck.open_tape(run.session, step.number)
 
     def action_scroll(self, direction: int) -> None:
-        self.page.scroll_relative(y=direction * SCROLLED, animate=False)
+        self.page.action_move(direction * SCROLLED)

@@ -23,15 +23,17 @@ from tapes.errors import TapesError
 from tapes.session.view import View
 from tapes.values import dataclass, field
 from tapes_cli.deck.actions import bindings
-from tapes_cli.deck.messages import FilesListed, PageRead, VersionsCounted, VersionsRead
+from tapes_cli.deck.messages import FilesListed, VersionsCounted, VersionsRead
+from tapes_cli.deck.model.document import Document
 from tapes_cli.deck.model.file_list import FileList, Key, Look
 from tapes_cli.deck.model.file_pages import FACES, Face, Versions, counted, page
 from tapes_cli.deck.model.files import Files, Row, files_of
-from tapes_cli.deck.model.section import trouble
 from tapes_cli.deck.model.styled import Line, joined, styled
 from tapes_cli.deck.model.tape import Tape, Told
+from tapes_cli.deck.model.trouble import trouble
 from tapes_cli.deck.screens.base import TapeScreen
 from tapes_cli.deck.widgets.bar import Bar
+from tapes_cli.deck.widgets.reader import Reader
 from tapes_cli.deck.widgets.rows import Lines, Rows
 from tapes_cli.deck.widgets.said import Said
 
@@ -65,7 +67,7 @@ class FilesScreen(TapeScreen):
         self.rows = Rows(id="files-list")
         self.versions = Rows(id="files-versions")
         self.faces = Bar(id="files-faces")
-        self.page = Rows(id="files-page")
+        self.page = Reader(id="files-page")
         self.filter = Input(placeholder="words of a path", id="files-filter", value=self.kept.look.words)
         self.listed: FileList | None = None
         self._listed_of: tuple[View, int, Look] | None = None
@@ -159,7 +161,7 @@ class FilesScreen(TapeScreen):
     def _clear(self) -> None:
         self.workers.cancel_group(self, "file")
         self.versions.show(Lines([]))
-        self.page.show(Lines([]))
+        self.page.show(Document(()))
         self.faces.say("")
 
     # -- the chosen file
@@ -188,7 +190,7 @@ class FilesScreen(TapeScreen):
         try:
             versions = Versions(files.history(row, number))
         except TapesError as error:
-            self.post_message(PageRead(row, trouble(error)))
+            self.post_message(VersionsRead((row.root, row.path), None, trouble(error)))
             return
         if worker.is_cancelled:
             return
@@ -207,9 +209,13 @@ class FilesScreen(TapeScreen):
     def on_versions_read(self, message: VersionsRead) -> None:
         if message.key != self.kept.chosen:
             return
+        if message.versions is None:
+            self._clear()
+            self.page.show(Document.of_lines(message.trouble))
+            return
         self.versions.show(message.versions, max(message.versions.history.now, 0))
         if not len(message.versions):
-            self.page.show(Lines([styled("no version of it is known", "dim")]))
+            self.page.show(Document.of_text("no version of it is known", style="dim"))
 
     def on_versions_counted(self, message: VersionsCounted) -> None:
         if self.versions.source is message.versions:
@@ -224,25 +230,10 @@ class FilesScreen(TapeScreen):
     def _turn(self) -> None:
         versions = self.versions.source
         self._tell_faces()
-        if isinstance(versions, Versions) and len(versions):
-            self._read_page(versions, self.versions.cursor, self.kept.face, versions.marked)
-
-    @work(thread=True, exclusive=True, group="page", exit_on_error=False)
-    def _read_page(self, versions: Versions, index: int, face: Face, other: int | None) -> None:
-        files, worker = self.kept.files, get_current_worker()
-        if files is None:
-            return
-        lines: list[Line] = []
-        for section in page(files, versions.history, index, face, other):
-            for line in section.lines:
-                lines.append(line)
-                if worker.is_cancelled:
-                    return
-        self.post_message(PageRead(versions, lines))
-
-    def on_page_read(self, message: PageRead) -> None:
-        if message.of is self.versions.source or isinstance(message.of, Row):
-            self.page.show(Lines(message.lines), 0)
+        files = self.kept.files
+        if files is not None and isinstance(versions, Versions) and len(versions):
+            at = self.versions.cursor
+            self.page.show(Document(page(files, versions.history, at, self.kept.face, versions.marked)))
 
     def _tell_faces(self) -> None:
         self.faces.tell(faces_line(FACES, self.kept.face))
@@ -361,7 +352,7 @@ class FilesScreen(TapeScreen):
             self._filter_done()
 
     def action_scroll(self, direction: int) -> None:
-        self.page.scroll_relative(y=direction * SCROLLED, animate=False)
+        self.page.action_move(direction * SCROLLED)
 
 
 def faces_line(faces: Sequence[str], face: str) -> Line:

@@ -52,6 +52,7 @@ class Kept:
 class CompareScreen(TapeScreen):
     BINDINGS: ClassVar = bindings("compare")
     VIEW = "compare"
+    AUTO_FOCUS = "#compare-rows"
 
     def __init__(self, tape: Tape, other: Digest | None = None) -> None:
         super().__init__(tape)
@@ -73,7 +74,6 @@ class CompareScreen(TapeScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.heads.tell(styled("reading A …", "dim"))
-        self.rows.focus()
 
     # -- reading
 

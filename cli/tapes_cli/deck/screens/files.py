@@ -59,6 +59,7 @@ class Kept:
 class FilesScreen(TapeScreen):
     BINDINGS: ClassVar = bindings("files")
     VIEW = "files"
+    AUTO_FOCUS = "#files-list"
 
     def __init__(self, tape: Tape) -> None:
         super().__init__(tape)
@@ -69,6 +70,7 @@ class FilesScreen(TapeScreen):
         self.faces = Bar(id="files-faces")
         self.page = Reader(id="files-page")
         self.filter = Input(placeholder="words of a path", id="files-filter", value=self.kept.look.words)
+        self.filter.display = bool(self.kept.look.words)
         self.listed: FileList | None = None
         self._listed_of: tuple[View, int, Look] | None = None
         self._busy = False
@@ -87,9 +89,7 @@ class FilesScreen(TapeScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.filter.display = bool(self.kept.look.words)
         self.heads.tell(styled("reading the files…", "dim"))
-        self.rows.focus()
 
     # -- the files at a step
 

@@ -120,12 +120,17 @@ def recording(archive: Archive, session: Digest) -> Tape:
 
     tape = tape_of(archive, session)
     if tape is None:
-        raise NotFound(
-            f"session {session.short()} has no recorded screen",
-            hint="the screen is recorded when `tapes run` starts an agent on a terminal, without --no-screen.\n"
-            f"  What was said and done: tapes export {session.short()} --format md, or tapes show {session.short()}",
-        )
+        raise no_recording(session)
     return tape
+
+
+def no_recording(session: Digest) -> NotFound:
+    """Why a session may have no recorded terminal, and what there is instead."""
+    return NotFound(
+        f"session {session.short()} has no recorded screen",
+        hint="the screen is recorded when `tapes run` starts an agent on a terminal, without --no-screen.\n"
+        f"  What was said and done: tapes export {session.short()} --format md, or tapes show {session.short()}",
+    )
 
 
 def title(archive: Archive, session: Digest) -> str:

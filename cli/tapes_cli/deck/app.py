@@ -35,6 +35,7 @@ SWITCH_S = 0.001
 VIEWS = {
     "timeline": ("timeline", "Timeline"),
     "files": ("files", "FilesScreen"),
+    "terminal": ("terminal", "Terminal"),
     "compare": ("compare", "CompareScreen"),
 }
 """The screens of a session: module and class."""

@@ -7,7 +7,9 @@ hold; so whoever wants the screen as it was late in a long recording need read l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, Literal
 
 from tapes.archive.base import Archive
@@ -120,10 +122,20 @@ class Tape:
             redacted=self.redacted or any(record.type == "redaction" for _, record in records),
         )
 
-    def holes(self) -> Iterator[Event]:
-        """What is missing, as far as it is known without reading what the parts hold."""
+    def last_before(self, at_ns: int) -> int | None:
+        """The time of the last event before a time; None where there is none."""
+        place = bisect_left(self.parts, at_ns, key=lambda part: part.at_ns)
+        if not place:
+            return None
+        part = self.parts[place - 1]
+        deltas: Iterator[int] = (1000 * row[0] for row in _rows(part.record))
+        times = accumulate(deltas, initial=part.at_ns)
+        return max(time for time in times if time < at_ns)
+
+    def holes(self, start: int = 0) -> Iterator[Event]:
+        """What is missing from the part `start` on, as far as it is known without reading what the parts hold."""
         size = (0, 0)
-        for part in self.parts:
+        for part in self.parts[start:]:
             for event in _in_part(None, part, size):
                 size = event.size if event.kind == "r" else size
                 if event.kind == "x":
@@ -140,9 +152,14 @@ class Tape:
 
 def tape_of(archive: Archive, session: Digest) -> Tape | None:
     """The session's recording; None where its terminal was not recorded. NotFound for an unknown session."""
+    return tape_in(archive, session, archive.session_records(session))
+
+
+def tape_in(archive: Archive, session: Digest, records: Iterable[tuple[Digest, Record]]) -> Tape | None:
+    """The same of the session's records that are read already."""
     found: list[tuple[Digest, Record]] = []
     redacted, seq = False, 0
-    for digest, record in archive.session_records(session):
+    for digest, record in records:
         seq = record.seq
         redacted = redacted or record.type == "redaction"
         if _of_terminal(record):

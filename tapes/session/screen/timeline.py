@@ -7,7 +7,7 @@ The player only waits and shows; an export only writes down.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tapes.archive.base import Archive
 from tapes.errors import NotFound, UsageError
@@ -15,7 +15,7 @@ from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.session.breaks import Break, Stopper, said
 from tapes.session.screen.tape import Event, Tape
-from tapes.session.view import steps
+from tapes.session.view import Step, steps
 from tapes.values import dataclass
 
 type Timed[T] = tuple[int, T]
@@ -108,18 +108,26 @@ def moment_of_step(archive: Archive, tape: Tape, number: int) -> int:
 
 
 def stops_in(archive: Archive, tape: Tape, breaks: Iterable[Break]) -> list[Timed[str]]:
-    """The moments at which playing stops, in order of time, and why. A command that failed did so when it ended. What
-    was before the recording, or after it, is told at its beginning or end. UsageError for a pattern that is none."""
+    """The moments at which playing stops, in order of time, and why. UsageError for a pattern that is none."""
+    found = steps(archive, tape.session)
+    return [(at, why) for at, _, why in stops_of(tape, breaks, found, archive.record)]
+
+
+def stops_of(
+    tape: Tape, breaks: Iterable[Break], found: Iterable[Step], record: Callable[[Digest], Record]
+) -> list[tuple[int, int, str]]:
+    """The same of steps that are read already, with the number of each step. A command that failed did so when it
+    ended. What was before the recording, or after it, is told at its beginning or end."""
     stopper = Stopper(breaks, tape.session)
-    found: list[Timed[str]] = []
-    for step in steps(archive, tape.session) if stopper else ():
+    stops: list[tuple[int, int, str]] = []
+    for step in found if stopper else ():
         stop = stopper.stop(step)
         if stop is not None:
-            at = tape.moment(archive.record(step.hash))
+            at = tape.moment(record(step.hash))
             if stop.kind == "error" and step.type == "command":
                 at += (step.facts.get("duration_us") or 0) * 1000
-            found.append((min(at, tape.upto_ns), said(stop, step)))
-    return sorted(found)
+            stops.append((min(at, tape.upto_ns), step.number, said(stop, step)))
+    return sorted(stops)
 
 
 def read_time(text: str) -> int:

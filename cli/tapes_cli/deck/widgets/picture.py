@@ -58,7 +58,7 @@ class Picture(ScrollView):
     Picture {
         scrollbar-size: 0 0;
         & > .picture--screen { color: #d4d4d4; background: #121212; }
-        & > .picture--edge { color: $text-muted; }
+        & > .picture--edge { color: $foreground 40%; }
         &:ansi > .picture--screen { color: ansi_default; background: ansi_default; }
     }
     """

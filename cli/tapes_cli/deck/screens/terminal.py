@@ -1,0 +1,300 @@
+"""The recorded terminal as it was, beside the steps: moving in one moves in the other."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Static
+
+from tapes.errors import TapesError
+from tapes_cli import output
+from tapes_cli.breakpoints import Breaks
+from tapes_cli.commands.export import no_recording
+from tapes_cli.deck.actions import bindings
+from tapes_cli.deck.model.outline import Outline
+from tapes_cli.deck.model.screening import IDLES_NS, SPEEDS, Seen
+from tapes_cli.deck.model.styled import BLANK, Line, joined, styled
+from tapes_cli.deck.model.tape import Tape
+from tapes_cli.deck.screens.base import TapeScreen
+from tapes_cli.deck.screens.projector import END_NS, Projector
+from tapes_cli.deck.widgets.bar import Bar
+from tapes_cli.deck.widgets.picture import Picture
+from tapes_cli.deck.widgets.rows import Rows
+from tapes_cli.deck.widgets.timebar import TimeBar
+from tapes_cli.home import cache_folder, home
+from tapes_cli.player import SLACK_NS, clock
+
+OUTLINE = 28
+"""Columns that the outline needs, or else it gives way to the recorded screen."""
+SECOND = 1_000_000_000
+
+
+class Terminal(TapeScreen):
+    BINDINGS: ClassVar = bindings("terminal")
+    VIEW = "terminal"
+    DEFAULT_CSS = """
+    Terminal {
+        #steps { width: 1fr; min-width: 28; border-right: solid $panel; }
+        #screen { width: 1fr; }
+        #picture { height: 1fr; }
+        #none { padding: 1 2; height: 1fr; }
+    }
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__(tape)
+        self.rows = Rows(id="steps")
+        # All keys are the screen's, also where the outline is not shown.
+        self.rows.can_focus = False
+        self.outline: Outline | None = None
+        self.picture = Picture(id="picture")
+        self.none = Static("", id="none", markup=False)
+        self.status = Bar(id="status")
+        self.timebar = TimeBar(id="timebar")
+        self.projector = Projector(
+            tape.archive,
+            tape.session,
+            cache_folder(),
+            breaks=lambda: Breaks.load(home()).all,
+            start=self._start,
+            show=self._see,
+            fail=self._failed,
+        )
+        self.said = ""
+        """About the last key, until the next one."""
+        self._beside: bool | None = None
+        """Was the outline asked for, or to go away?"""
+        self._led = False
+        """Does the step follow the recording's time? Else the time has followed a step."""
+        self._leading = False
+        self._led_ns = -1
+        """The time that it followed last."""
+
+    def body(self) -> ComposeResult:
+        with Horizontal(id="panes"):
+            yield self.rows
+            with Vertical(id="screen"):
+                yield self.picture
+                yield self.none
+        yield self.status
+        yield self.timebar
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.none.display = False
+        self._arrange()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        self.run_worker(work, group="projector", exit_on_error=False)
+
+    def on_resize(self) -> None:
+        self._arrange()
+        self.call_after_refresh(self._tell)
+
+    def on_screen_suspend(self) -> None:
+        self.projector.play(False)
+
+    def on_screen_resume(self) -> None:
+        self._tell_again()  # a break may have been set meanwhile
+
+    # -- what is told
+
+    def on_grown(self) -> None:
+        told = self.tape.told
+        assert told is not None
+        self.outline = Outline.of(told, self.tape.folded)
+        self.rows.show(self.outline, self.outline.row_of(self.tape.number))
+        self._tell_again()
+
+    def _tell_again(self) -> None:
+        if self.tape.told is not None:
+            self.projector.tell(self.tape.told)
+
+    def on_step(self, number: int) -> None:
+        if self.outline is not None:
+            self.rows.cursor = self.outline.row_of(number)
+        if not self._leading:
+            self._led = False
+            if self.tape.following and self.tape.told and number == len(self.tape.told.steps):
+                self.projector.go_to(END_NS)
+            else:
+                self.projector.go_to(step=number)
+        self._tell()
+
+    @on(Rows.Moved, "#steps")
+    def _moved(self, message: Rows.Moved) -> None:
+        if self.outline is None or message.index == self.outline.row_of(self.tape.number):
+            return  # it followed the current step
+        node = self.outline.node(message.index)
+        if node is not None:
+            self.go_to(node.number)
+
+    def _see(self, seen: Seen | None) -> None:
+        if seen is None:
+            self._nothing(no_recording(self.tape.session))
+            return
+        if self.none.display:
+            self.none.display, self.picture.display = False, True
+        if seen.arrived:
+            before = self.picture.shot
+            self.picture.show(seen.shot)
+            if before is None or before.columns != seen.shot.columns:
+                self._arrange()
+        number = seen.times.step_at(seen.at_ns)
+        if seen.stopped is not None:
+            number, why = seen.stopped
+            self.said = f"● {why}"
+            self._lead(number)
+        elif (
+            (seen.arrived and self._led and seen.at_ns != self._led_ns and number is not None)
+            # Of steps of one moment each is as good.
+            and seen.times.moment(number) != seen.times.moment(self.tape.number)
+        ):
+            self._lead(number)
+        self._led_ns = seen.at_ns
+        self._tell()
+
+    def _lead(self, number: int) -> None:
+        """The recording has come to a step."""
+        self._leading = True
+        try:
+            self.go_to(number)
+        finally:
+            self._leading = False
+
+    def _failed(self, error: TapesError) -> None:
+        if self.projector.screening is None:
+            self._nothing(error)
+        else:
+            self.said = f"can not be read: {error}"
+            self._tell()
+
+    def _nothing(self, error: TapesError) -> None:
+        self.picture.display, self.none.display = False, True
+        self.none.update(output.harmless(f"{error}\n\n{error.hint}" if error.hint else str(error)))
+        self._tell()
+
+    # -- what is said
+
+    def _arrange(self) -> None:
+        """The outline stands beside the recorded screen where there is room for both, or where it was asked for."""
+        shot = self.picture.shot
+        wide = shot.columns if shot else 80
+        beside = self._beside if self._beside is not None else self.size.width - wide - 2 >= OUTLINE
+        self.rows.display = beside
+        screen = self.query_one("#screen")
+        screen.styles.width = wide + 1 if beside and self.size.width - wide - 2 >= OUTLINE else "1fr"
+
+    @on(Picture.Seen)
+    def _seen(self) -> None:
+        self._tell()
+
+    def _tell(self) -> None:
+        seen, projector = self.projector.seen, self.projector
+        self.status.tell(self._status(seen))
+        if seen is None:
+            self.timebar.show(None, 0, BLANK)
+            return
+        upto = clock(seen.times.upto_ns)
+        at = projector.at_ns if not seen.arrived else seen.at_ns
+        ended = seen.ended and not projector.playing
+        sign = "▶" if projector.playing else "■" if ended and seen.times.ended else "❚❚"
+        idle = "" if projector.idle_ns is None else f"≤{projector.idle_ns / SECOND:g}s"
+        label = (
+            f" {sign:<2} {clock(at):>{len(upto)}}.{at // (SECOND // 10) % 10}/{upto} {projector.speed:>2}× {idle:<5} "
+        )
+        self.timebar.show(seen.times, at, styled(label, "bold"))
+
+    def _status(self, seen: Seen | None) -> Line:
+        parts = []
+        if seen is not None:
+            hole = seen.times.hole(seen.at_ns)
+            if not seen.arrived:
+                parts.append(styled(f"reading on to {clock(self.projector.at_ns)} …", "accent"))
+            if hole is not None:
+                parts.append(styled(f"incomplete from {clock(hole[0])} on: {hole[1]}", "error"))
+            if self.projector.doubt:
+                parts.append(styled(self.projector.doubt, "error"))
+            if not seen.times.ended:
+                parts.append(styled("live", "accent"))
+            parts.append(styled(self.picture.seen(), "warn"))
+        told, step = self.tape.told, self.tape.step
+        if self.said:
+            parts.append(styled(self.said, "accent"))
+        elif told is not None and step is not None:
+            brief = styled(told.story.brief(step), "error" if step.failed else "")
+            parts.append(joined(styled(f"step {step.number} of {len(told.steps)} ", "dim"), brief))
+        dot = styled(" · ", "dim")
+        return joined(*(joined(dot, part) if n else part for n, part in enumerate(p for p in parts if p)))
+
+    # -- what is done
+
+    def _go(self, at_ns: int) -> None:
+        self.said = ""
+        self._led = True
+        self.projector.go_to(at_ns)
+        self._tell()
+
+    def action_play(self) -> None:
+        self.said = ""
+        self._led = True
+        if not self.projector.playing:
+            self._tell_again()  # somebody may have set a break with `tapes break`
+        self.projector.play(not self.projector.playing)
+        self._tell()
+
+    def action_seek(self, seconds: int) -> None:
+        self._go(self.projector.at_ns + seconds * SECOND)
+
+    def action_event(self, direction: int) -> None:
+        self.said = ""
+        self._led = True
+        self.projector.event(direction)
+
+    def action_mark(self, direction: int) -> None:
+        times = self.projector.times
+        mark = times and times.mark(self.projector.at_ns, direction, SLACK_NS if self.projector.playing else 0)
+        if mark:
+            self._go(mark.at_ns)
+        self.said = f"$ {mark.text}" if mark else "no more commands this way"
+        self._tell()
+
+    def action_step(self, by: int) -> None:
+        self.said = ""
+        self.rows.action_move(by)
+
+    def action_page(self, direction: int) -> None:
+        self.said = ""
+        self.rows.cursor += direction * max(1, self.picture.size.height - 1)
+
+    def action_begin(self) -> None:
+        self._go(0)
+
+    def action_end(self) -> None:
+        self._go(END_NS)
+
+    def action_speed(self, by: int) -> None:
+        place = SPEEDS.index(self.projector.speed) + by
+        self.projector.speed = SPEEDS[max(0, min(place, len(SPEEDS) - 1))]
+        self._tell()
+
+    def action_idle(self) -> None:
+        place = IDLES_NS.index(self.projector.idle_ns) + 1
+        self.projector.idle_ns = idle = IDLES_NS[place % len(IDLES_NS)]
+        self.said = "waits are as long as they were" if idle is None else f"no wait is longer than {idle / SECOND:g} s"
+        self._tell()
+
+    def action_outline(self) -> None:
+        self._beside = not self.rows.display
+        self._arrange()
+
+    def action_scroll(self, columns: int, rows: int) -> None:
+        self.picture.scroll_relative(columns, rows, animate=False, force=True)
+
+    @on(TimeBar.Sought)
+    def _sought(self, message: TimeBar.Sought) -> None:
+        self._go(message.at_ns)

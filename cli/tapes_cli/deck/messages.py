@@ -43,6 +43,13 @@ class TapeRead(Latest):
 
 
 @dataclass
+class BreaksRead(Latest):
+    """Where playing stops was found out anew. `error`: why it could not be."""
+
+    error: str = ""
+
+
+@dataclass
 class Trouble(Message):
     """Something could not be read; said in place."""
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from textual.worker import Worker, WorkerState
 
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.model.styled import BLANK, Line, styled
@@ -57,6 +58,12 @@ class Dialog[T](ModalScreen[T | None]):
         shown = [line for line in lines if line]
         self.query_one("#feedback", Said).tell(*(shown or [BLANK]))
         self.query_one("#feedback").display = bool(shown)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A fault of ours costs what it was about to show, not the deck."""
+        if event.state == WorkerState.ERROR:
+            error = event.worker.error
+            self.say(styled(f"a fault of tapes: {type(error).__name__}: {error}", "error"))
 
     def action_close(self) -> None:
         self.dismiss(None)

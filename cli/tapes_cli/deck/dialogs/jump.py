@@ -13,7 +13,7 @@ from tapes.archive.base import Archive
 from tapes.errors import TapesError
 from tapes_cli.deck.dialogs.base import Dialog
 from tapes_cli.deck.model.spots import FORMS, Spot, opened, spots
-from tapes_cli.deck.model.styled import fitted, styled
+from tapes_cli.deck.model.styled import styled
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.widgets.rows import Lines, Rows
 
@@ -43,7 +43,7 @@ class Jump(Dialog[Spot]):
     def _submitted(self, message: Input.Submitted) -> None:
         self._look(message.value, go=True)
 
-    @work(exclusive=True, group="spots")
+    @work(exclusive=True, group="spots", exit_on_error=False)
     async def _look(self, text: str, *, go: bool) -> None:
         """An older one that is still under way is given up: it says nothing any more."""
         told = self._tape.told
@@ -66,7 +66,7 @@ class Jump(Dialog[Spot]):
         self._found = found
         rows = self.query_one("#spots", Rows)
         rows.display = len(found) > 1
-        rows.show(Lines([fitted(spot.line, 96) for spot in found]), 0)
+        rows.show(Lines([spot.line for spot in found]), 0)
         if len(found) > 1:
             self.say(styled(f"{len(found)} records begin so: which?", "warn"))
         elif found:
@@ -78,7 +78,7 @@ class Jump(Dialog[Spot]):
     def _chosen(self, message: Rows.Chosen) -> None:
         self._open(self._found[message.index])
 
-    @work(exclusive=True, group="open")
+    @work(exclusive=True, group="open", exit_on_error=False)
     async def _open(self, spot: Spot) -> None:
         try:
             self.dismiss(await asyncio.to_thread(opened, self._archive, spot))

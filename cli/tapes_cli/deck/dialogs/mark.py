@@ -35,7 +35,7 @@ class Label(Dialog[str]):
     def on_mount(self) -> None:
         super().on_mount()
         there = [styled(f"{SIGN} {label}", "note") for label in self._step.facts.get("marks", ())]
-        self.say(fitted(step_line(self._told, self._step), 96), *there)
+        self.say(step_line(self._told, self._step), *there)
 
     @on(Input.Submitted, "#label")
     def _submitted(self, message: Input.Submitted) -> None:
@@ -76,7 +76,7 @@ class Marks(Dialog[Marked]):
 
     def _line(self, step: Step) -> tuple[tuple[str, str], ...]:
         labels = styled(f"{SIGN} " + f" {SIGN} ".join(step.facts["marks"]), "note")
-        return fitted(joined(fitted(labels, 44), styled("  "), step_line(self._told, step)), 96)
+        return joined(fitted(labels, 44), styled("  "), step_line(self._told, step))
 
     @on(Rows.Chosen, "#marks")
     def _chosen(self, message: Rows.Chosen) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from tapes.session.marks import SIGN
+from tapes_cli.breakpoints import FILE
 from tapes_cli.deck.model.styled import Line
 from tapes_cli.deck.model.tape import Told
 
@@ -20,3 +22,11 @@ def signs(told: Told, breaks: Collection[int]) -> dict[int, Line]:
         else ((BREAK, "error"),)
         for number in marked.union(breaks)
     }  # fmt: skip
+
+
+def breaks_stamp(home: Path) -> int:
+    """Another number when the breaks were changed, by whomever; one look at a file."""
+    try:
+        return (home / FILE).stat().st_mtime_ns
+    except OSError:
+        return 0  # there are none; if it can not be read, reading says so

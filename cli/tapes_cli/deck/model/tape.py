@@ -10,18 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from tapes.archive.base import Archive
 from tapes.archive.summary import Summary
 from tapes.errors import NotFound
 from tapes.record.digest import Digest
+from tapes.session.breaks import Break, stops
 from tapes.session.rows import summary_of
 from tapes.session.view import Step, View, view
+from tapes_cli.breakpoints import Breaks
 from tapes_cli.deck.model.axis import Axis
 from tapes_cli.deck.model.course import Course
 from tapes_cli.deck.model.nodes import Node, nodes
 from tapes_cli.story import Story
+
+IDLE_CAPS = (0.5, 2.0, 5.0, None)
+"""Seconds that playing waits at most; None: as long as it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,12 @@ class Tape:
     number: int = 1
     """The current step."""
     following: bool = False
+    playing: bool = False
+    speed: float = 1.0
+    idle_cap_s: float | None = 2.0
+    """One of IDLE_CAPS."""
+    stops: Mapping[int, Break] = field(default_factory=dict)
+    """By the number of a step the break at which playing stops there."""
     told: Told | None = None
     folded: set[str] = field(default_factory=set)
     """Threads whose steps are not listed."""
@@ -136,3 +148,9 @@ class Tape:
         """What it is called, as in `tapes log`."""
         summary = self.told.summary if self.told else None
         return (summary.name or summary.label if summary else "") or self.session.short()
+
+    def judge(self, home: Path) -> None:
+        """Find the steps at which playing stops. ArchiveError, UsageError where the breaks can not be read: then at
+        those of before."""
+        if self.told is not None:
+            self.stops = stops(Breaks.load(home).all, self.session, self.told.steps)

@@ -9,9 +9,12 @@ from textual.app import ComposeResult
 from textual.widgets import Footer
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from tapes.errors import Damaged, NotFound, Withheld
+from tapes.errors import ArchiveError, Damaged, NotFound, UsageError, Withheld
+from tapes_cli import output
 from tapes_cli.deck.actions import bindings
-from tapes_cli.deck.messages import TapeRead, Trouble
+from tapes_cli.deck.messages import BreaksRead, TapeRead, Trouble
+from tapes_cli.deck.model.signs import breaks_stamp
+from tapes_cli.deck.model.styled import BLANK, Line
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.screens.doing import Doing
 from tapes_cli.deck.widgets.bar import Bar
@@ -32,6 +35,9 @@ class TapeScreen(Doing):
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
         self.tape = tape
+        self._breaks = -1
+        """The state of the breaks' file that they were read in."""
+        self._unjudged = ""
         self.bar = Bar(id="title")
 
     def compose(self) -> ComposeResult:
@@ -59,9 +65,18 @@ class TapeScreen(Doing):
     def on_step(self, number: int) -> None:
         """The current step is another one."""
 
+    def on_signs(self) -> None:
+        """Other steps than before are marked, or stop playing."""
+
+    def status(self) -> Line:
+        """What is going on, for the title."""
+        return BLANK
+
     # -- reading
 
     def _look(self) -> None:
+        if self.is_current and self.tape.told is not None and breaks_stamp(self.deck.home) != self._breaks:
+            self.judge()
         if self.is_current and self.tape.told is not None and self.tape.told.whole and self.tape.has_grown():
             self.read()
 
@@ -77,11 +92,33 @@ class TapeScreen(Doing):
                 self.tape.told is None or not self.tape.told.whole or self.tape.has_grown()
             ):
                 self.tape.read()
+                unjudged = self._judged()  # before they are shown: playing must not run past one
                 self.post_message(TapeRead(self.tape.session, True))
+                self.post_message(BreaksRead(unjudged))
             if not worker.is_cancelled and self.tape.price():
                 self.post_message(TapeRead(self.tape.session, True))
         except (Damaged, NotFound, Withheld) as error:
             self.post_message(Trouble(str(error), error.hint))
+
+    @work(thread=True, exclusive=True, group="breaks", exit_on_error=False)
+    def judge(self) -> None:
+        """Find anew where playing stops."""
+        self.post_message(BreaksRead(self._judged()))
+
+    def _judged(self) -> str:
+        """Why it can not be said where playing stops; empty where it can."""
+        self._breaks = breaks_stamp(self.deck.home)
+        try:
+            self.tape.judge(self.deck.home)
+        except (ArchiveError, UsageError) as error:
+            return str(error)
+        return ""
+
+    def on_breaks_read(self, message: BreaksRead) -> None:
+        if message.error and message.error != self._unjudged:
+            self.notify(output.harmless(message.error), title="breaks", severity="error", markup=False)
+        self._unjudged = message.error
+        self.on_signs()
 
     def on_tape_read(self, message: TapeRead) -> None:
         self._shown()
@@ -99,14 +136,24 @@ class TapeScreen(Doing):
         told = self.tape.told
         if told is None:
             return
-        if self.tape.following and told.steps:
+        if self.tape.following and not self.tape.playing and told.steps:
             self.tape.number = len(told.steps)
         self.tape.number = max(1, min(self.tape.number, len(told.steps))) if told.whole else self.tape.number
-        self.bar.title_of(self.tape, self.VIEW)
+        self.titled()
         self.on_grown()
         self.on_step(self.tape.number)
 
+    def titled(self) -> None:
+        self.bar.title_of(self.tape, self.VIEW, self.status())
+
     def go_to(self, number: int) -> None:
+        """A person goes to a step: it is followed no more."""
+        if self.tape.following and number != self.tape.number:
+            self.tape.following = False
+            self.titled()
+        self.show_step(number)
+
+    def show_step(self, number: int) -> None:
         """Make another step the current one."""
         told = self.tape.told
         if told is None or not told.steps:
@@ -131,5 +178,6 @@ class TapeScreen(Doing):
             self.go_to(found)
 
     def action_follow(self) -> None:
+        """The last step; while playing, wait there for more."""
         self.tape.following = not self.tape.following
         self._shown()

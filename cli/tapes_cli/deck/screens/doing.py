@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,13 +19,14 @@ from textual.screen import Screen
 from tapes.errors import TapesError
 from tapes.session.view import Step
 from tapes_cli.changed import Changed
+from tapes_cli.deck.dialogs.breaks import BreaksDialog
 from tapes_cli.deck.dialogs.checkout import Checkout
 from tapes_cli.deck.dialogs.jump import Jump
 from tapes_cli.deck.dialogs.mark import Label, Marked, Marks
 from tapes_cli.deck.dialogs.pick import Pick
 from tapes_cli.deck.model.spots import Spot
 from tapes_cli.deck.model.tape import Tape, Told
-from tapes_cli.deck.running import Ran
+from tapes_cli.deck.running import Ran, Then
 from tapes_cli.step_page import Page
 
 if TYPE_CHECKING:
@@ -118,6 +120,17 @@ class Doing(Screen[None]):
 
         self.deck.push_screen(Marks(told, marked), go)
 
+    # -- breaks
+
+    def action_breakpoint(self) -> None:
+        if (here := self._here()) is None:
+            return
+
+        def do(words: Sequence[str], then: Then) -> None:
+            self.deck.do(*words, then=then)
+
+        self.deck.push_screen(BreaksDialog(self.deck.home, self.ref, self.tape.session, *here, do))
+
     # -- out of the deck
 
     def action_copy_hash(self) -> None:
@@ -151,7 +164,7 @@ class Doing(Screen[None]):
         if done.status == 0 and done.out.strip():
             self.deck.copy(done.out.strip(), "the command with which it goes on")
 
-    @work(exclusive=True, group="pager")
+    @work(exclusive=True, group="pager", exit_on_error=False)
     async def action_open(self) -> None:
         if (here := self._here()) is None:
             return

@@ -16,7 +16,7 @@ from tapes_cli.deck.model.outline import Outline
 from tapes_cli.deck.model.signs import signs
 from tapes_cli.deck.model.standing import told_in_a_line
 from tapes_cli.deck.model.tape import Tape
-from tapes_cli.deck.screens.base import TapeScreen
+from tapes_cli.deck.screens.playing import Playing
 from tapes_cli.deck.widgets.axis import TimeAxis
 from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.rows import Rows
@@ -27,7 +27,7 @@ LANES = ((30, 2), (45, 4))
 MOST_LANES = 8
 
 
-class Timeline(TapeScreen):
+class Timeline(Playing):
     BINDINGS: ClassVar = bindings("timeline")
     VIEW = "timeline"
 
@@ -67,7 +67,7 @@ class Timeline(TapeScreen):
         self.axis = told.axis
         self._show_axis()
         self.outline = Outline.of(told, self.tape.folded)
-        self.outline.marks = signs(told, ())
+        self.outline.marks = signs(told, self.tape.stops)
         self.rows.show(self.outline, self.outline.row_of(self.tape.number))
 
     def on_step(self, number: int) -> None:
@@ -80,6 +80,11 @@ class Timeline(TapeScreen):
         self.standing.tell(told_in_a_line(told.course.at(number, step.thread), told.summary.cwd))
         self.pane.show()
 
+    def on_signs(self) -> None:
+        if self.outline is not None and self.tape.told is not None:
+            self.outline.marks = signs(self.tape.told, self.tape.stops)
+            self.rows.reload()
+
     @staticmethod
     def _is_at(node: Node | None, number: int) -> bool:
         """Is this the row of a step? Reminders that are one row are all there."""
@@ -89,7 +94,7 @@ class Timeline(TapeScreen):
 
     @on(Rows.Moved, "#outline")
     def _moved(self, message: Rows.Moved) -> None:
-        node = self.outline.node(message.index) if self.outline else None
+        node = self.outline.node(self.rows.cursor) if self.outline else None  # it may have moved on meanwhile
         if node is not None and not self._is_at(node, self.tape.number):
             self.go_to(node.number)
 

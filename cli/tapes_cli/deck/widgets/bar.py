@@ -39,8 +39,8 @@ class Bar(Widget):
         width = self.size.width
         return strip_of(self.app, fitted(self._line, width), self.rich_style, width)
 
-    def title_of(self, tape: Tape, view: str) -> None:
-        """Which session it is, whose, and how it stands."""
+    def title_of(self, tape: Tape, view: str, going: Line = BLANK) -> None:
+        """Which session it is, whose, and how it stands. `going`: what is going on, which comes first."""
         told = tape.told
         if told is None:
             return
@@ -49,6 +49,7 @@ class Bar(Widget):
         parts = [
             styled(tape.title, "bold"),
             *([styled(short, "dim")] if tape.title != short else ()),
+            *([going] if going else ()),
             styled(view, "dim"),
         ]
         parts.append(styled(f"{s.agent} {s.agent_version}".strip() if s.agent != "generic" else s.agent))

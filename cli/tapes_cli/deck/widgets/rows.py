@@ -18,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tapes_cli.deck.actions import bindings
-from tapes_cli.deck.model.styled import BLANK, Line
+from tapes_cli.deck.model.styled import BLANK, Line, fitted
 from tapes_cli.deck.widgets.palette import strip_of
 
 
@@ -42,7 +42,7 @@ class Lines:
         return len(self._lines)
 
     def line(self, index: int, width: int) -> Line:
-        return self._lines[index]
+        return fitted(self._lines[index], width)
 
 
 class Rows(ScrollView, can_focus=True):

@@ -53,7 +53,7 @@ class Terminal(TapeScreen):
         self.outline: Outline | None = None
         self.picture = Picture(id="picture")
         self.none = Static("", id="none", markup=False)
-        self.status = Bar(id="status")
+        self.clock = Bar(id="status")
         self.timebar = TimeBar(id="timebar")
         self.projector = Projector(
             tape.archive,
@@ -80,7 +80,7 @@ class Terminal(TapeScreen):
             with Vertical(id="screen"):
                 yield self.picture
                 yield self.none
-        yield self.status
+        yield self.clock
         yield self.timebar
 
     def on_mount(self) -> None:
@@ -195,7 +195,7 @@ class Terminal(TapeScreen):
 
     def _tell(self) -> None:
         seen, projector = self.projector.seen, self.projector
-        self.status.tell(self._status(seen))
+        self.clock.tell(self._status(seen))
         if seen is None:
             self.timebar.show(None, 0, BLANK)
             return
@@ -255,7 +255,7 @@ class Terminal(TapeScreen):
         self._led = True
         self.projector.event(direction)
 
-    def action_mark(self, direction: int) -> None:
+    def action_command(self, direction: int) -> None:
         times = self.projector.times
         mark = times and times.mark(self.projector.at_ns, direction, SLACK_NS if self.projector.playing else 0)
         if mark:

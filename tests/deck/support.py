@@ -11,6 +11,7 @@ from typing import Any
 
 from textual.app import App
 from textual.pilot import Pilot
+from textual.timer import Timer
 from textual.widgets import Input
 from textual.widgets._toast import Toast
 
@@ -56,9 +57,13 @@ async def idle(pilot: Pilot[Any]) -> None:
 def _under_way(app: App[Any]) -> list[str]:
     # Notices stay for some seconds, and are there at once.
     pumps = [app, *app.screen_stack, *(one for one in app.screen.walk_children() if not isinstance(one, Toast))]
-    timers = [timer for pump in pumps for timer in pump._timers if timer._repeat == 0 and timer._task is not None]
+    timers = [timer for pump in pumps for timer in pump._timers if timer._repeat == 0 and _runs(timer)]
     workers = [worker for worker in app.workers if not worker.is_finished]
     return [*(f"worker {worker.name}" for worker in workers), *(f"timer {timer.name}" for timer in timers)]
+
+
+def _runs(timer: Timer) -> bool:
+    return timer._task is not None and not timer._task.done()
 
 
 def screen(pilot: Pilot[Any]) -> list[str]:

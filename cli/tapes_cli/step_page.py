@@ -83,7 +83,7 @@ class Page:
         yield from self._hashes()
 
     def _marks(self) -> Iterator[str]:
-        for mark in marks_of(self._view.records)[self._step.hash, self._step.item]:
+        for mark in marks_of(self._view.records).get((self._step.hash, self._step.item), ()):
             yield f"{SIGN} {mark.label} · {mark.who} · {output.wall(mark.wall_ns)} · record {mark.record.short(8)}"
 
     def _about(self, about: Mapping[str, Any]) -> str:

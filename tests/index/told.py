@@ -22,7 +22,9 @@ WORDS = ("red", "green", "reddish", "Blue", "größe", "a.py", "v1", "12", "k4",
 TOOLS = ("Bash", "Read")
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join)
 happenings = st.lists(
-    st.tuples(st.sampled_from(("say", "run", "fail", "note", "gap", "read", "person", "late")), texts, texts),
+    st.tuples(
+        st.sampled_from(("say", "run", "fail", "note", "mark", "unmark", "gap", "read", "person", "late")), texts, texts
+    ),
     min_size=1,
     max_size=6,
 )
@@ -43,6 +45,9 @@ def tell(session: Session, story: list[tuple[str, str, str]]) -> None:
                 session.run(first, second.encode(), status=3)
             case "note":
                 session.add("note", {"kind": "note", "text": first, "who": "alice"})
+            case "mark" | "unmark":
+                body = {"kind": kind, "text": first if kind == "mark" else "", "who": "alice", "item": 0}
+                session.add("note", body, session.root)
             case "gap":
                 session.add("gap", {"reason": first})
             case "read":
@@ -84,6 +89,7 @@ def seen(archive: Archive) -> list[Seen]:
             if step.type == "withheld":
                 continue
             facts = dict(step.facts) | {"failed": step.failed, "step": step.number, "wall_ns": step.wall_ns}
+            facts["stands"] = step.text != "★ taken back" and "taken_back" not in facts
             tool = names.get(facts.get("tool") or "") if step.type == "command" else facts.get("name")
             text = flat(step.text) if step.type.startswith("tool.") else step.text
             found.append(Seen(session, step.hash, step.type, text, facts | {"tool": tool}))
@@ -137,6 +143,7 @@ fields = st.sampled_from(
         ("tool:bash", lambda one: one.facts["tool"] == "Bash"),
         ("tool:Re*", lambda one: one.facts["tool"] == "Read"),
         ("is:error", lambda one: bool(one.facts["failed"])),
+        ("is:mark", lambda one: one.text.startswith("★") and "about" in one.facts and one.facts["stands"]),
         ("exit:nonzero", lambda one: one.facts.get("exit") == 3),
         ("exit:0", lambda one: one.facts.get("exit") == 0),
         ("path:src/red", lambda one: one.type == "tool.use" and "/src/red\n" in one.text),

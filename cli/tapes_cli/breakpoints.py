@@ -124,11 +124,10 @@ def forget(home: Path, sessions: Collection[Digest]) -> list[str]:
             breaks.remove(gone)
     except (ArchiveError, OSError) as error:
         return [f"Not reached: {home / FILE}: {error}"]
-    said = [f"removed: {len(gone)} breaks of it"] if gone else []
-    left = sum(each.session is None and each.kind == "pattern" for each in breaks.all)
-    return said + (
-        [f"Not reached: {left} patterns of breaks for every session. Look: tapes break list."] if left else []
-    )
+    said = [f"Removed: its breaks ({len(gone)})."] if gone else []
+    if any(each.session is None and each.kind == "pattern" for each in breaks.all):
+        said.append("Not reached: patterns of breaks for every session. Look: tapes break list.")
+    return said
 
 
 def _written(one: Break) -> dict[str, Any]:

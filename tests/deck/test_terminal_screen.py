@@ -242,6 +242,10 @@ async def test_what_is_not_seen_of_a_larger_screen_is_said_and_scrolled_to(home:
         assert "rows 3–21 of 30, columns 9–88 of 100" in screen(pilot)[-4]
         await press(pilot, "shift+up", "shift+left")
         assert "rows 2–20 of 30, columns 1–80 of 100" in screen(pilot)[-4]
+        before = at(pilot)
+        await press(pilot, "left")  # goes through time, and does not scroll
+        assert at(pilot) == before - 5
+        assert "columns 1–80 of 100" in screen(pilot)[-4]
 
 
 @pytest.mark.parametrize("size", [SMALL, USUAL, LARGE])

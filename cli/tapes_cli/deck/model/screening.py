@@ -22,11 +22,6 @@ from tapes.session.screen.timeline import Mark, marks_in, stops_of
 from tapes_cli.deck.model.shot import Shot
 from tapes_cli.deck.model.tape import Told
 
-SPEEDS = (1, 2, 4, 8, 16)
-IDLES_NS = (500_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000, 10_000_000_000, None)
-"""How long nothing may happen before what comes next comes sooner. None: as long as it took."""
-IDLE_NS = IDLES_NS[2]
-
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -140,14 +135,14 @@ class Screening:
             return playback.tape.last_before(playback.at_ns)
         return None if playback.ended else playback.at_ns + playback.wait_ns
 
-    def play(self, real_ns: int, speed: float, idle_ns: int | None, stop: Callable[[], bool]) -> None:
+    def play(self, real_s: float, speed: float, idle_cap_s: float | None, stop: Callable[[], bool]) -> None:
         """Go on by so much of the watcher's time. A wait longer than the idle cap passes as quickly as that takes."""
-        playback, left, self._stopped = self._playback, float(real_ns), None
+        playback, left, self._stopped = self._playback, real_s * 1e9, None
         while left > 0 and not playback.ended and not stop():
             begun = playback.at_ns
             coming = begun + playback.wait_ns
             wait = coming - self._since_ns
-            rate = speed * (wait / idle_ns if idle_ns is not None and wait > idle_ns else 1)
+            rate = speed if idle_cap_s is None else speed * max(1, wait / (idle_cap_s * 1e9))
             halt = self._halt(begun, coming)
             until = halt[0] if halt else coming
             reach = begun + round(left * rate)

@@ -17,7 +17,8 @@ from tapes.archive.base import Archive
 from tapes.errors import ArchiveError, TapesError
 from tapes.record.digest import Digest
 from tapes.session.breaks import Break
-from tapes_cli.deck.model.screening import IDLE_NS, Screening, Seen, Times
+from tapes_cli.deck.model.pacing import IDLE_CAP_S, SPEEDS
+from tapes_cli.deck.model.screening import Screening, Seen, Times
 from tapes_cli.deck.model.tape import Told
 
 FRAME_S = 1 / 20
@@ -57,8 +58,8 @@ class Projector:
         self.screening: Screening | None = None
         self.seen: Seen | None = None
         self.playing = False
-        self.speed = 1
-        self.idle_ns: int | None = IDLE_NS
+        self.speed = SPEEDS[0]
+        self.idle_cap_s: float | None = IDLE_CAP_S
         self.doubt = ""
         """Why it may not stop where it should."""
         self._told: Told | None = None
@@ -173,7 +174,7 @@ class Projector:
         if ask is not None:
             self._go(screening, ask, stop)
         elif self.playing:
-            screening.play(round(real_s * 1e9), self.speed, self.idle_ns, stop)
+            screening.play(real_s, self.speed, self.idle_cap_s, stop)
         return screening.seen()
 
     def _stops(self) -> Iterable[Break]:

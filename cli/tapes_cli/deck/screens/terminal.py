@@ -16,7 +16,8 @@ from tapes_cli.breakpoints import Breaks
 from tapes_cli.commands.export import no_recording
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.model.outline import Outline
-from tapes_cli.deck.model.screening import IDLES_NS, SPEEDS, Seen
+from tapes_cli.deck.model.pacing import faster, next_idle_cap, slower
+from tapes_cli.deck.model.screening import Seen
 from tapes_cli.deck.model.styled import BLANK, Line, joined, styled
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.screens.base import TapeScreen
@@ -203,9 +204,9 @@ class Terminal(TapeScreen):
         at = projector.at_ns if not seen.arrived else seen.at_ns
         ended = seen.ended and not projector.playing
         sign = "▶" if projector.playing else "■" if ended and seen.times.ended else "❚❚"
-        idle = "" if projector.idle_ns is None else f"≤{projector.idle_ns / SECOND:g}s"
+        idle = "" if projector.idle_cap_s is None else f"≤{projector.idle_cap_s:g}s"
         label = (
-            f" {sign:<2} {clock(at):>{len(upto)}}.{at // (SECOND // 10) % 10}/{upto} {projector.speed:>2}× {idle:<5} "
+            f" {sign:<2} {clock(at):>{len(upto)}}.{at // (SECOND // 10) % 10}/{upto} {projector.speed:>2g}× {idle:<5} "
         )
         self.timebar.show(seen.times, at, styled(label, "bold"))
 
@@ -278,14 +279,12 @@ class Terminal(TapeScreen):
         self._go(END_NS)
 
     def action_speed(self, by: int) -> None:
-        place = SPEEDS.index(self.projector.speed) + by
-        self.projector.speed = SPEEDS[max(0, min(place, len(SPEEDS) - 1))]
+        self.projector.speed = (faster if by > 0 else slower)(self.projector.speed)
         self._tell()
 
     def action_idle(self) -> None:
-        place = IDLES_NS.index(self.projector.idle_ns) + 1
-        self.projector.idle_ns = idle = IDLES_NS[place % len(IDLES_NS)]
-        self.said = "waits are as long as they were" if idle is None else f"no wait is longer than {idle / SECOND:g} s"
+        self.projector.idle_cap_s = cap = next_idle_cap(self.projector.idle_cap_s)
+        self.said = "waits are as long as they were" if cap is None else f"no wait is longer than {cap:g} s"
         self._tell()
 
     def action_outline(self) -> None:

@@ -38,9 +38,9 @@ _TONES = range(0x1F3FB, 0x1F400)
 """Colours of the emoji before them, if they are not kept apart."""
 
 
-class Picture(ScrollView):
+class Picture(ScrollView, can_focus=False):
     """Shows one `Shot`. Where it is larger than there is room for, the cursor's row is among those that are seen; who
-    has scrolled away from it is left there."""
+    has scrolled away from it is left there. It has no keys of its own: arrows are for going through time."""
 
     class Seen(Message):
         """What part of the screen is seen has changed; `words` is empty where it is all of it."""

@@ -136,7 +136,7 @@ ACTIONS = (
     Action("files", "change(-1)", ("p",), "Last change", "The step before in which a file changed."),
     Action("files", "face(1)", ("v",), "Diff/text/blame", "What changed, the content, or whose each line is.", True),
     Action("files", "face(-1)", ("V",), "The face before", "The same, the other way round."),
-    Action("files", "mark", ("x",), "Other side", "Diff against the version at the cursor; again: no longer."),
+    Action("files", "other_side", ("x",), "Other side", "Diff against the version at the cursor; again: no longer."),
     Action("files", "everything", ("a",), "All/changed", "All files, or those that changed since the start."),
     Action("files", "tree", ("t",), "Tree/list", "As a tree of directories, or as a list, what changed first."),
     Action("files", "filter", ("slash",), "Filter", "Only paths with these words.", True),

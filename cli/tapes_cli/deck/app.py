@@ -135,6 +135,7 @@ class Deck(App[None]):
         except (OSError, ValueError) as error:
             self.notify(str(error), title=typed(words), severity="error", timeout=LONG_S, markup=False)
             return
+        self.clear_notifications()  # they would stand on one another
         severity: SeverityLevel = "error" if done.status else "information"
         long = done.status or "\n" in done.notice
         self.notify(

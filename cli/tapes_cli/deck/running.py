@@ -20,7 +20,7 @@ SHOWN = 12
 """Lines of its words that a notice has; the others are counted."""
 MOST = 64 * 1024
 """Bytes of its words that are kept."""
-SHORT_S, LONG_S = 6.0, 20.0
+SHORT_S, LONG_S = 6.0, 15.0
 """For how long a notice stays: of what went well in a word or two, and of all else."""
 
 

@@ -65,6 +65,9 @@ class Dialog[T](ModalScreen[T | None]):
             error = event.worker.error
             self.say(styled(f"a fault of tapes: {type(error).__name__}: {error}", "error"))
 
+    def action_accept(self) -> None:
+        """Enter where nothing that has the focus takes it."""
+
     def action_close(self) -> None:
         self.dismiss(None)
 

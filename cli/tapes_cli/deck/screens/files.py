@@ -294,7 +294,7 @@ class FilesScreen(TapeScreen):
             return
         self.go_to(one.step if one.step is not None else told.at_time(one.wall_ns))
 
-    def action_mark(self) -> None:
+    def action_other_side(self) -> None:
         """The version at the cursor is the other side of the diff, until it is marked again."""
         versions, at = self.versions.source, self.versions.cursor
         if not isinstance(versions, Versions) or not len(versions):

@@ -39,8 +39,10 @@ class Search:
     ranked: bool = False
     """Best first (BM25), not newest."""
     by_session: bool = False
-    """The first hit of each session alone."""
+    """One hit of each session alone: the newest."""
     limit: int | None = None
+    earliest: bool = False
+    """With `by_session`: the earliest of it instead."""
 
 
 @dataclass(slots=True)
@@ -76,7 +78,9 @@ def _chosen(rows: Iterator[tuple[int, int]], asked: Search) -> tuple[list[tuple[
     if asked.by_session:
         counts: dict[int, list[int]] = {}
         for key, session in rows:
-            counts.setdefault(session, [key, 0])[1] += 1
+            first = counts.setdefault(session, [key, 0])
+            first[1] += 1
+            first[0] = key if asked.earliest else first[0]
         chosen = [(key, count) for key, count in counts.values()]
     else:
         chosen = [(key, 0) for key, _ in _some(rows, asked.limit)]

@@ -44,6 +44,7 @@ PLACES = {
     "choice": "In a choice of a few words",
     "marks": "In the list of marks",
     "breaks": "In the list of breaks",
+    "box": "In a box to type in",
     "sessions": "Sessions",
     "tape": "In a session, on every screen of it",
     "timeline": "Timeline",
@@ -82,6 +83,10 @@ ACTIONS = (
     Action("reader", "aside(-1)", ("h", "left"), "Left", "Some columns to the left, where lines are not broken."),
     Action("reader", "aside(1)", ("l", "right"), "Right", "Some columns to the right."),
     Action("reader", "copy_block", ("C",), "Copy part", "The part of the page at the top, to the clipboard."),
+    Action("box", "leave", ("escape",), "Close", "End the filter or the search."),
+    Action("box", "list(1)", ("down",), "Down", "The next row of the list, without leaving the box."),
+    Action("box", "list(-1)", ("up",), "Up", "The row before."),
+    Action("sessions", "unfilter", ("escape",), "All", "End the filter."),
     Action("sessions", "filter", ("slash",), "Filter", "Only sessions with these words, in title or contents.", True),
     Action("sessions", "sort(1)", ("s",), "Sort", "By the next column.", True),
     Action("sessions", "reverse", ("r",), "Reverse", "The other way round."),
@@ -122,6 +127,7 @@ ACTIONS = (
     Action("timeline", "alike(1)", ("n",), "Next of a kind", "The next step like this one; the next hit of a search."),
     Action("timeline", "alike(-1)", ("p",), "Last of a kind", "The one before."),
     Action("timeline", "search", ("slash",), "Search", "In this session: the language of `tapes search`.", True),
+    Action("timeline", "unsearch", ("escape",), "End search", "End the search that was begun here."),
     Action("timeline", "play", ("space",), "Play", "At recorded pace; again: stop.", True),
     Action("timeline", "speed(1)", ("greater_than_sign",), "Faster", "Play twice as fast: 1 to 16 times."),
     Action("timeline", "speed(-1)", ("less_than_sign",), "Slower", "Play half as fast."),
@@ -174,6 +180,9 @@ ACTIONS = (
     Action("terminal", "scroll(0, 1)", ("shift+down", "J"), "Scroll down", "The same, down."),
     Action("terminal", "scroll(-8, 0)", ("shift+left", "H"), "Scroll left", "The same, to the left."),
     Action("terminal", "scroll(8, 0)", ("shift+right", "L"), "Scroll right", "The same, to the right."),
+    Action("results", "search", ("slash",), "Query", "Type another query.", True),
+    Action("results", "again", ("ctrl+r",), "Ask again", "With what was recorded meanwhile.", True),
+    Action("results", "copy_hash", ("y",), "Copy hash", "The hash of the hit's record, to the clipboard."),
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from tapes_cli.deck.dialogs.export import Export
 from tapes_cli.deck.dialogs.pick import Pick
 from tapes_cli.deck.finder import Finder
 from tapes_cli.deck.model.shelf import Shelf
-from tapes_cli.deck.model.tape import Tape
+from tapes_cli.deck.model.tape import Seeking, Tape
 from tapes_cli.deck.running import LONG_S, SHORT_S, Then, ran, typed
 from tapes_cli.deck.screens.base import TapeScreen
 from tapes_cli.deck.screens.help import Help
@@ -82,9 +82,12 @@ class Deck(App[None]):
     def on_unmount(self) -> None:
         sys.setswitchinterval(self._switch)
 
-    def open_tape(self, session: Digest, number: int | None = None, view: str = "timeline") -> None:
-        """Open a session on top of what is open, at a step; without one at its first."""
-        tape = Tape(self.archive, session)
+    def open_tape(
+        self, session: Digest, number: int | None = None, view: str = "timeline", *, seeking: str = ""
+    ) -> None:
+        """Open a session on top of what is open, at a step; without one at its first. `seeking`: a query that led
+        there, and goes on to further places in it."""
+        tape = Tape(self.archive, session, seeking=Seeking(seeking, brought=bool(seeking)))
         if number is not None:
             tape.number = number
         self.push_screen(view_of(tape, view))
@@ -169,7 +172,9 @@ class Deck(App[None]):
         self.push_screen(Export(self.ref_of(session), number), write)
 
     def action_results(self) -> None:
-        self.notify("not yet")
+        from tapes_cli.deck.screens.results import Results
+
+        self.push_screen(Results(self.archive))
 
 
 def view_of(tape: Tape, view: str) -> TapeScreen:

@@ -6,21 +6,24 @@ sessions of which something was recorded since are read again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from tapes.archive.base import Archive
 from tapes.archive.summary import Summary
-from tapes.errors import Damaged, NotFound
+from tapes.errors import Damaged, NotFound, UsageError
 from tapes.record.digest import Digest
+from tapes.search.hits import Hit
+from tapes.search.query import All, Any, Field, Node, Not, Words, parse
 from tapes.session.rows import Row, rows, summary_of
 from tapes_cli import output
 from tapes_cli.commands.log import cells, main_model
 from tapes_cli.deck.model.styled import Line, columns, styled
 
 HEAD = ("hash", "name", "agent", "model", "started", "length", "calls", "tools", "ran", "outcome")
-ORDERS: dict[str, Callable[[Row], Any]] = {
+ORDERS: dict[str, Callable[[Row], typing.Any]] = {
     "started": lambda row: row.summary.started_ns,
     "name": lambda row: (row.summary.name or row.summary.label).casefold(),
     "agent": lambda row: (row.summary.agent, row.summary.agent_version),
@@ -84,8 +87,8 @@ class Listing:
     rows: Sequence[Row]
     order: str = "started"
     reverse: bool = True
-    hits: dict[Digest, int] = field(default_factory=dict)
-    """By session how many steps fit what was asked for; nothing where nobody asked."""
+    hits: Mapping[Digest, Hit] = field(default_factory=dict)
+    """The earliest place in a session that fits what was asked for, which says how many there are."""
     chosen: Digest | None = None
     """The one that another is to be compared with."""
     _wide: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -96,23 +99,18 @@ class Listing:
         shelf: Shelf,
         order: str,
         reverse: bool,
-        words: str = "",
-        hits: dict[Digest, int] | None = None,
-        fields: bool = False,
+        query: str = "",
+        hits: Mapping[Digest, Hit] = {},
         chosen: Digest | None = None,
     ) -> Listing:
-        """Those whose title has all `words`, or whose contents were found (`hits`). `fields`: the words are a query
-        that says more than words, which titles can not answer."""
+        """Those whose title fits a query, or whose contents do (`hits`)."""
         found = list(shelf.rows.values())
-        asked = words.casefold().split()
-        if asked:
-            inside: Collection[Digest] = hits or ()
-            found = [
-                row for row in found if row.session in inside or (not fields and all(w in title(row) for w in asked))
-            ]
+        if query:
+            fits = titled(query)
+            found = [row for row in found if row.session in hits or fits(title(row))]
         found.sort(key=ORDERS["started"], reverse=True)
         found.sort(key=ORDERS[order], reverse=reverse)
-        return cls(found, order, reverse, hits or {}, chosen)
+        return cls(found, order, reverse, hits, chosen)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -142,8 +140,8 @@ class Listing:
         told = cells(row)
         if row.error:
             return (told[0], row.error, *told[2:])
-        hits = self.hits.get(row.session, 0)
-        name = f"{told[1]} ({output.plural(hits, 'hit')})" if hits else told[1]
+        hit = self.hits.get(row.session)
+        name = f"{told[1]} ({output.plural(hit.of_session, 'hit')})" if hit else told[1]
         return (told[0], name, *told[2:6], str(row.summary.exchanges), *told[7:])
 
     def _widths(self, width: int) -> tuple[int, ...]:
@@ -170,6 +168,30 @@ def title(row: Row) -> str:
     """What the words of a filter are looked for in: all that the list says of a session, and where it ran."""
     s = row.summary
     return " ".join((row.session.hex(), s.name, s.label, s.agent, *s.models, s.cwd, s.command, s.outcome)).casefold()
+
+
+def titled(text: str) -> Callable[[str], bool]:
+    """Does a title fit a query? Its words may stand anywhere, also within others; what a field asks for, titles do not
+    say. A text that is no query (yet) is taken as words."""
+    try:
+        query = parse(text)
+    except UsageError:
+        query = All(tuple(Words(word) for word in text.split()))
+    return partial(_fits, query)
+
+
+def _fits(query: Node, title: str) -> bool:
+    match query:
+        case Words(words):
+            return words.casefold() in title
+        case Not(part):
+            return not isinstance(part, Field) and not _fits(part, title)
+        case Any(parts):
+            return any(_fits(part, title) for part in parts)
+        case All(parts):
+            return all(_fits(part, title) for part in parts)
+        case Field():
+            return False
 
 
 def _outcome_style(summary: Summary) -> str:

@@ -28,6 +28,12 @@ def joined(*lines: Line) -> Line:
     return tuple(piece for line in lines for piece in line)
 
 
+def dotted(parts: Iterable[Line]) -> Line:
+    """Things said one after the other: `one · another`."""
+    dot: Line = ((" · ", "dim"),)
+    return joined(*(joined(dot, part) if n else part for n, part in enumerate(parts)))
+
+
 def width(line: Line) -> int:
     """Columns that it takes."""
     return sum(cell_len(text) for text, _ in line)

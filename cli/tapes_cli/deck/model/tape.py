@@ -79,6 +79,25 @@ class Told:
 
 
 @dataclass(slots=True)
+class Seeking:
+    """What is searched for in a session."""
+
+    text: str = ""
+    """Empty where nothing is."""
+    brought: bool = False
+    """It was asked for before the session was opened."""
+    numbers: Sequence[int] = ()
+    """Of the steps where it was found, in the order of the story."""
+
+    def at(self, number: int) -> str:
+        """Which of them a step is, of how many."""
+        found = len(self.numbers)
+        if not found:
+            return "no hits"
+        return f"hit {self.numbers.index(number) + 1}/{found}" if number in self.numbers else f"{found} hits"
+
+
+@dataclass(slots=True)
 class Tape:
     """One session in hand. Its readings are made by one worker at a time."""
 
@@ -94,6 +113,7 @@ class Tape:
     stops: Mapping[int, Break] = field(default_factory=dict)
     """By the number of a step the break at which playing stops there."""
     told: Told | None = None
+    seeking: Seeking = field(default_factory=Seeking)
     folded: set[str] = field(default_factory=set)
     """Threads whose steps are not listed."""
     _costs: dict[Digest, Decimal | None] = field(default_factory=dict)

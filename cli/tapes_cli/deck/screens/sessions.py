@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import on, work
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Footer, Static
 from textual.worker import get_current_worker
 
 from tapes.record.digest import Digest
 from tapes.session.rows import Row
+from tapes_cli import output
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.dialogs.pick import Pick
 from tapes_cli.deck.messages import ShelfRead
+from tapes_cli.deck.model.results import Answer, Seeker, called, snippet
 from tapes_cli.deck.model.shelf import ORDERS, Listing, Shelf
+from tapes_cli.deck.model.styled import dotted, joined, styled, width
 from tapes_cli.deck.widgets.bar import Bar
+from tapes_cli.deck.widgets.box import Ask
 from tapes_cli.deck.widgets.head import Head
 from tapes_cli.deck.widgets.rows import Rows
+from tapes_cli.home import index_path
 
 if TYPE_CHECKING:
     from tapes_cli.deck.app import Deck
@@ -44,6 +49,13 @@ class Sessions(Screen[None]):
         self.rows = Rows(id="sessions")
         self.order, self.reverse = "started", True
         self.listing = Listing([])
+        self.ask = Ask(
+            "words, or a query of tapes search", Seeker(shelf.archive, index_path(), by_session=True), id="filter"
+        )
+        self.why = Bar(id="why")
+        self.answer = Answer()
+        self.whole = False
+        self._opening = False
 
     @property
     def deck(self) -> Deck:
@@ -51,14 +63,15 @@ class Sessions(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield self.bar
-        yield Input(placeholder="words, or a query of tapes search", id="filter")
+        yield self.ask
         yield self.head
         yield self.rows
+        yield self.why
         yield Static(EMPTY, id="empty", markup=False)
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        self.query_one("#filter").display = False
+        self.why.display = False
         self.query_one("#empty").display = False
         self.rows.focus()
         self.bar.say("reading…")
@@ -85,43 +98,108 @@ class Sessions(Screen[None]):
             self.refresh_shelf()
 
     def on_shelf_read(self, message: ShelfRead) -> None:
+        self.whole = message.whole
         self._list()
         self.query_one("#empty").display = message.whole and not self.shelf.rows
-        self.bar.say(
-            f"{len(self.shelf.rows)} sessions" + ("" if message.whole else ", reading on …")
-            if len(self.listing) == len(self.shelf.rows)
-            else f"{len(self.listing)} of {len(self.shelf.rows)} sessions"
-        )
+        if message.whole and self.ask.text and not self.ask.busy:
+            self.ask.ask()
 
     def _list(self) -> None:
         """List them anew; the cursor stays on the session that it is on."""
         here = self.chosen()
-        self.listing = Listing.of(self.shelf, self.order, self.reverse, self.query_one("#filter", Input).value)
+        hits = {hit.session: hit for hit in self.answer.hits}
+        self.listing = Listing.of(self.shelf, self.order, self.reverse, self.ask.text, hits)
         self.head.show(self.listing.head)
         row = self.listing.row_of(here.session) if here is not None else None
         self.rows.show(self.listing, row if row is not None else 0)
+        self._tell()
+        self._say_why()
+
+    def _tell(self) -> None:
+        """How many there are, and how far it is known which."""
+        listed, there = len(self.listing), len(self.shelf.rows)
+        if not self.ask.text:
+            self.bar.say(output.plural(there, "session") + ("" if self.whole else ", reading on …"))
+            return
+        parts = [styled(f"{listed} of {output.plural(there, 'session')}", "dim")]
+        if self.answer.trouble:
+            parts.append(styled(f"titles alone: {self.answer.trouble}", "error"))
+        elif self.ask.busy:
+            parts.append(styled("searching contents …", "dim"))
+        elif not self.answer.wrong:
+            parts.append(styled(f"{len(self.answer.hits)} by their contents: {self.answer.text}", "dim"))
+            parts += [styled(remark, "warn") for remark in self.answer.remarks]
+        self.bar.tell(dotted(parts))
+
+    def _say_why(self) -> None:
+        """What was found in the session that the cursor is on."""
+        row = self.chosen()
+        hit = self.listing.hits.get(row.session) if row is not None else None
+        self.why.display = bool(self.ask.text)
+        if hit is None:
+            self.why.say("in its title" if row is not None else "")
+        else:
+            head = called(hit, self.answer.names)
+            self.why.tell(joined(head, snippet(hit, self.size.width - width(head) - 2)))
 
     def chosen(self) -> Row | None:
         return self.listing.rows[self.rows.cursor] if len(self.listing) else None
 
     # -- what is done
 
-    @on(Rows.Chosen, "#sessions")
-    def _open(self, message: Rows.Chosen) -> None:
-        self.deck.open_tape(self.listing.rows[message.index].session)
+    @on(Rows.Moved, "#sessions")
+    def _moved(self) -> None:
+        if self.ask.text:
+            self._say_why()
 
-    @on(Input.Changed, "#filter")
-    def _filter(self) -> None:
+    @on(Rows.Chosen, "#sessions")
+    def _open(self) -> None:
+        """At what was found in it; and `n` and `p` go on to what else was."""
+        row = self.chosen()
+        if row is None:
+            return
+        hit = self.listing.hits.get(row.session)
+        text = (self.answer.text or self.ask.text) if hit is not None else ""
+        self.deck.open_tape(row.session, hit.step if hit else None, seeking=text)
+
+    @on(Ask.Changed)
+    def _typed(self) -> None:
+        """Titles at once, contents when the index has said something."""
+        self.answer = Answer()
+        self._opening = False
         self._list()
 
-    @on(Input.Submitted, "#filter")
-    def _filtered(self) -> None:
-        self.rows.focus()
+    @on(Ask.Answered)
+    def _answered(self, message: Ask.Answered) -> None:
+        self.answer = message.answer
+        self._list()
+        if self._opening and len(self.listing):
+            self._entered()
+        self._opening = False
+
+    @on(Ask.Entered)
+    def _entered(self) -> None:
+        """Open the one that is chosen; where none is, the first that the contents bring."""
+        if len(self.listing):
+            self.rows.focus()
+            self._open()
+        else:
+            self._opening = self.ask.busy
+
+    @on(Ask.Moved)
+    def _pointed(self, message: Ask.Moved) -> None:
+        self.rows.action_move(message.by)
 
     def action_filter(self) -> None:
-        box = self.query_one("#filter", Input)
-        box.display = True
-        box.focus()
+        self.ask.open()
+
+    @on(Ask.Left)
+    def action_unfilter(self) -> None:
+        self.ask.close()
+        self.rows.focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "unfilter" or self.ask.display
 
     def action_sort(self, by: int) -> None:
         names = list(ORDERS)

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.events import Resize
 
+from tapes_cli import output
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.model.axis import Axis
 from tapes_cli.deck.model.nodes import Node
@@ -16,7 +17,7 @@ from tapes_cli.deck.model.outline import Outline
 from tapes_cli.deck.model.signs import signs
 from tapes_cli.deck.model.standing import told_in_a_line
 from tapes_cli.deck.model.tape import Tape
-from tapes_cli.deck.screens.playing import Playing
+from tapes_cli.deck.screens.searching import HIT, Searching
 from tapes_cli.deck.widgets.axis import TimeAxis
 from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.rows import Rows
@@ -27,7 +28,7 @@ LANES = ((30, 2), (45, 4))
 MOST_LANES = 8
 
 
-class Timeline(Playing):
+class Timeline(Searching):
     BINDINGS: ClassVar = bindings("timeline")
     VIEW = "timeline"
 
@@ -46,6 +47,7 @@ class Timeline(Playing):
             yield self.rows
             yield self.pane
         yield self.standing
+        yield self.ask
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -67,7 +69,7 @@ class Timeline(Playing):
         self.axis = told.axis
         self._show_axis()
         self.outline = Outline.of(told, self.tape.folded)
-        self.outline.marks = signs(told, self.tape.stops)
+        self._sign()
         self.rows.show(self.outline, self.outline.row_of(self.tape.number))
 
     def on_step(self, number: int) -> None:
@@ -76,14 +78,21 @@ class Timeline(Playing):
             return
         if not self._is_at(self.outline.node(self.rows.cursor), number):
             self.rows.cursor = self.outline.row_of(number)
+        self.on_walked()
         self.time.go_to(step.wall_ns)
         self.standing.tell(told_in_a_line(told.course.at(number, step.thread), told.summary.cwd))
         self.pane.show()
 
     def on_signs(self) -> None:
-        if self.outline is not None and self.tape.told is not None:
-            self.outline.marks = signs(self.tape.told, self.tape.stops)
+        if self.outline is not None:
+            self._sign()
             self.rows.reload()
+
+    def _sign(self) -> None:
+        told, outline = self.tape.told, self.outline
+        if told is not None and outline is not None:
+            hits = {told.nodes[told.places[number]].number: HIT for number in self.tape.seeking.numbers}
+            outline.marks = signs(told, self.tape.stops) | hits
 
     @staticmethod
     def _is_at(node: Node | None, number: int) -> bool:
@@ -141,14 +150,19 @@ class Timeline(Playing):
         self.rows.reload(self.outline.row_of_heading(node))
 
     def action_alike(self, direction: int) -> None:
-        told, step = self.tape.told, self.tape.step
+        """While something is searched for, to where it is; else to a step of the type that this one has."""
+        told, step, seeking = self.tape.told, self.tape.step, self.tape.seeking
         if told is None or step is None:
             return
-        found = told.nearest(step.number, direction, lambda other: other.type == step.type)
+        hits = frozenset(seeking.numbers)
+        wanted = (lambda other: other.number in hits) if seeking.text else (lambda other: other.type == step.type)
+        found = told.nearest(step.number, direction, wanted)
         if found is not None:
             self.go_to(found)
         else:
-            self.notify(f"no {step.type} " + ("behind this one" if direction > 0 else "before this one"))
+            what = f"hit of {seeking.text}" if seeking.text else step.type
+            where = "behind this one" if direction > 0 else "before this one"
+            self.notify(output.harmless(f"no {what} {where}"), markup=False)
 
     def action_tab(self, by: int) -> None:
         self.pane.turn(by)

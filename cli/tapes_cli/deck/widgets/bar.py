@@ -8,7 +8,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tapes_cli import output
-from tapes_cli.deck.model.styled import BLANK, Line, fitted, joined, styled, words
+from tapes_cli.deck.model.styled import BLANK, Line, dotted, fitted, styled, words
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.widgets.palette import strip_of
 from tapes_cli.stats_screen import money
@@ -65,5 +65,4 @@ class Bar(Widget):
             parts.append(styled(output.plural(s.gaps, "gap"), "error"))
         if tape.following:
             parts.append(styled("following", "accent"))
-        dot = styled(" · ", "dim")
-        self.tell(joined(*(joined(dot, part) if n else part for n, part in enumerate(parts))))
+        self.tell(dotted(parts))

@@ -23,7 +23,7 @@ from tapes.record.kinds import BodyRef, Record
 from tapes.session.calls import Calls
 from tapes.session.commands import Ran, outputs, signal_name
 from tapes.session.exchanges import FAILED, Exchange, gather
-from tapes.session.view import failure, said_in
+from tapes.session.items import failure, said_in
 from tapes.values import dataclass
 from tapes.wire import dialects
 from tapes.wire.purposes import purpose_of

@@ -19,17 +19,19 @@ from tapes.wire.turns import Json, Message, RequestReading, ResponseReading, Tex
 
 
 class Calls:
-    """The readings of one session's exchanges. Holds what it has read: one for a reading of a session, not longer."""
+    """The readings of one session's exchanges. Holds what it has read: one for a reading of a session, not longer.
+    `before`: of the same session when it was shorter; what that has read need not be read again."""
 
-    def __init__(self, archive: Archive, exchanges: Mapping[Digest, Exchange]) -> None:
+    def __init__(self, archive: Archive, exchanges: Mapping[Digest, Exchange], before: Calls | None = None) -> None:
         self._archive = archive
         self.exchanges = exchanges
         self.by_record = {**exchanges, **{e.end_hash: e for e in exchanges.values() if e.end_hash}}
         """By the hash of either of its records."""
-        self._histories = Histories(archive)
-        self._turns: dict[Digest, TurnReading] = {}
-        self._answers: dict[Digest, ResponseReading] = {}
-        self._blocks: dict[tuple[Digest, int, int], ToolCall | ToolResult] = {}
+        self._histories: Histories = before._histories if before else Histories(archive)
+        self._turns: dict[Digest, TurnReading] = before._turns if before else {}
+        self._answers: dict[Digest, ResponseReading] = before._answers if before else {}
+        """Of exchanges that have ended."""
+        self._blocks: dict[tuple[Digest, int, int], ToolCall | ToolResult] = before._blocks if before else {}
         """Calls and results by where their events say they stand."""
 
     def exchange_of(self, digest: Digest, record: Record) -> Exchange | None:
@@ -55,6 +57,8 @@ class Calls:
 
     def answer(self, exchange: Exchange) -> ResponseReading:
         """What was answered; nothing where it is no model call, or nothing came."""
+        if exchange.end is None:
+            return ResponseReading()
         if exchange.hash not in self._answers:
             reading = ResponseReading()
             if exchange.body["class"] == "model" and exchange.response is not None and exchange.status is not None:

@@ -11,6 +11,7 @@ Checked: every leaf that is read, and the nodes above all. The hash over a whole
 from __future__ import annotations
 
 import json
+import threading
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -111,11 +112,17 @@ class Histories:
         self._subtrees: Subtrees = {}
         self._pieces: OrderedDict[Link, bytes] = OrderedDict()
         self._pieces_size = 0
+        self._lock = threading.Lock()
 
     def read(self, ref: BodyRef, dialect: Dialect) -> History:
-        """Raises Withheld, Damaged and NotFound as the archive does."""
+        """Raises Withheld, Damaged and NotFound as the archive does. Any thread may call it: whoever looks at one call
+        does while the session's next ones are read."""
         if ref.length <= SMALL:
             return _whole(self._archive.body(ref), dialect)[0]
+        with self._lock:
+            return self._read(ref, dialect)
+
+    def _read(self, ref: BodyRef, dialect: Dialect) -> History:
         for digest in list(self._subtrees)[: -SUBTREES // 2] if len(self._subtrees) > SUBTREES else ():
             del self._subtrees[digest]
         leaves = list(self._archive.leaves(ref, self._subtrees))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tapes.errors import Damaged, NotFound, Withheld
@@ -11,7 +11,8 @@ from tapes.record.kinds import Record
 from tapes.session.calls import Calls
 from tapes.session.exchanges import FAILED, Exchange
 from tapes.session.histories import mark
-from tapes.session.threads import ModelCall, Place, Spawn, Threads
+from tapes.session.threads import ModelCall, Place, Spawn, Thread, Threads
+from tapes.values import dataclass
 from tapes.wire.files import deeds, starts_agents
 from tapes.wire.purposes import is_continuation, purpose_of
 from tapes.wire.turns import MODEL_ROLES, Json, Message, RequestReading, Text, ToolResult, Unknown
@@ -25,27 +26,83 @@ _PASSED_ON = ("agent_message",)
 """Items by which one agent speaks to another."""
 
 
-def placed(records: Sequence[tuple[Digest, Record]], calls: Calls) -> Threads:
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The conversations of a session."""
+
+    threads: Mapping[str, Thread]
+    """By their id, in the order they began."""
+    places: Mapping[Digest, Place]
+    """Of the model calls, by their `exchange.open`."""
+
+
+def placed(records: Sequence[tuple[Digest, Record]], calls: Calls) -> Placed:
     """The threads of a session. Its exchanges are told theirs, and which of them were tried again."""
-    threads = Threads()
-    before: dict[str, Exchange] = {}
-    named = records[0][1].body.get("agent") in NAMING
-    for exchange in calls.exchanges.values():
-        # A socket's turns have the method of its handshake, which is no call itself.
-        asks = exchange.body["method"] == "POST" or exchange.body.get("http") == "websocket"
-        if exchange.body["class"] != "model" or exchange.request is None or not asks:
-            continue
-        place = threads.add(_model_call(exchange, calls, named))
-        exchange.thread = place.thread
-        last = before.get(place.thread)
-        if place.purpose == "probe":
-            continue  # a new socket's warm-up stands between what failed and its repetition
-        failed = last is not None and last.outcome in FAILED and exchange.retry_of is None
-        if last is not None and failed and not _says_more(calls, exchange, place):
-            exchange.retry_of = last.retry_of or last.hash
-        before[place.thread] = exchange
-    threads.hang(_spawns(records, calls))
-    return threads
+    return Placing().placed(records, calls)
+
+
+class Placing:
+    """The threads of a session that grows: what decides on the place of a call is read once."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._threads = Threads()
+        self._open: set[Digest] = set()
+        """Calls that had no answer yet when they were placed."""
+        self._behind: set[str] = set()
+        """The responses that calls go on from."""
+
+    def placed(self, records: Sequence[tuple[Digest, Record]], calls: Calls) -> Placed:
+        """The same as `placed`. `records` and `calls` are those of the last time, and those that came since."""
+        made = [exchange for exchange in calls.exchanges.values() if _is_call(exchange)]
+        if not all(self._answered(exchange, calls) for exchange in made if exchange.hash in self._open):
+            self._begin()
+        named = records[0][1].body.get("agent") in NAMING
+        for exchange in made:
+            if exchange.hash not in self._threads.places:
+                call = _model_call(exchange, calls, named)
+                self._threads.add(call)
+                self._behind.add(call.previous)
+                if exchange.end is None:
+                    self._open.add(exchange.hash)
+        self._retries(made, calls)
+        return Placed(self._threads.hung(_spawns(records, calls)), dict(self._threads.places))
+
+    def _answered(self, exchange: Exchange, calls: Calls) -> bool:
+        """Take in the answer to a call that was placed without, if it has come. False: a call that goes on from that
+        answer was placed, too, and it may be in the wrong thread."""
+        if exchange.end is None:
+            return True
+        self._open.discard(exchange.hash)
+        try:
+            answer = calls.answer(exchange).id
+            calls.turn(exchange)
+        except UNREADABLE:
+            return True
+        if answer:
+            self._threads.answered(exchange.hash, answer)
+        return answer not in self._behind or not answer
+
+    def _retries(self, made: Sequence[Exchange], calls: Calls) -> None:
+        before: dict[str, Exchange] = {}
+        for exchange in made:
+            place = self._threads.places[exchange.hash]
+            exchange.thread = place.thread
+            last = before.get(place.thread)
+            if place.purpose == "probe":
+                continue  # a new socket's warm-up stands between what failed and its repetition
+            failed = last is not None and last.outcome in FAILED and exchange.retry_of is None
+            if last is not None and failed and not _says_more(calls, exchange, place):
+                exchange.retry_of = last.retry_of or last.hash
+            before[place.thread] = exchange
+
+
+def _is_call(exchange: Exchange) -> bool:
+    # A socket's turns have the method of its handshake, which is no call itself.
+    asks = exchange.body["method"] == "POST" or exchange.body.get("http") == "websocket"
+    return exchange.body["class"] == "model" and exchange.request is not None and asks
 
 
 def headers_tell(records: Sequence[tuple[Digest, Record]], calls: Calls) -> bool:
@@ -129,9 +186,11 @@ def _spawns(records: Sequence[tuple[Digest, Record]], calls: Calls) -> Iterator[
     for digest, record in records:
         if record.type != "tool.use":
             continue
+        if not starts_agents(record.body["name"]):
+            continue
         exchange = calls.exchange_of(digest, record)
         try:
-            if exchange is None or not starts_agents(record.body["name"]):
+            if exchange is None:
                 continue
             for deed in deeds(record.body["name"], calls.arguments(record)):
                 if deed.action == "spawn":

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from tapes.record.digest import Digest
 from tapes.values import dataclass, field
@@ -121,10 +122,6 @@ class Threads:
         self._session: str | None = None
         self.places: dict[Digest, Place] = {}
 
-    @property
-    def all(self) -> dict[str, Thread]:
-        return {name: state.thread for name, state in self._states.items()}
-
     def add(self, call: ModelCall) -> Place:
         state = self._state_of(call)
         state.thread.exchanges.append(call.key)
@@ -136,6 +133,11 @@ class Threads:
         state.compacting = call.purpose == "compaction" or (state.compacting and call.purpose == "probe")
         self.places[call.key] = place
         return place
+
+    def answered(self, key: Digest, answer: str) -> None:
+        """The response to a call that was added without has come since. No call that goes on from it may have been
+        added meanwhile."""
+        self._answers.setdefault(answer, self.places[key].thread)  # of two with one id the later call's counts
 
     def _state_of(self, call: ModelCall) -> _State:
         identity = call.identity
@@ -212,34 +214,37 @@ class Threads:
         state.last_said = call.last_said or state.last_said
         return new, seam
 
-    def hang(self, spawns: Iterable[Spawn]) -> None:
-        """Put agents' threads under the calls that started them."""
+    def hung(self, spawns: Iterable[Spawn]) -> dict[str, Thread]:
+        """All threads as they are now, those of agents under the calls that started them."""
+        threads = {name: replace(s.thread, exchanges=[*s.thread.exchanges]) for name, s in self._states.items()}
         free = list(spawns)
-        for rule in (_by_id, _by_path, self._by_name, _by_prompt):
-            for state in self._states.values():
-                thread = state.thread
+        for rule in (_by_id, _by_path, self._by_name, _by_prompt) if free else ():
+            for name, thread in threads.items():
                 if thread.spawned_by is not None or thread.kind not in ("subagent", "other"):
                     continue
                 # A call may start an agent that another call is answered with; never one of its own making.
+                below = _below(thread.id, threads)
                 for spawn in free:
-                    if spawn.thread not in self._below(thread.id) and rule(state, spawn):
+                    if spawn.thread not in below and rule(self._states[name], spawn):
                         thread.spawned_by, thread.parent, thread.kind = spawn.use, spawn.thread, "subagent"
                         free.remove(spawn)
                         break
+        return threads
 
     def _by_name(self, state: _State, spawn: Spawn) -> bool:
         by = self._states.get(spawn.thread)
         return by is not None and bool(spawn.name) and state.thread.path == f"{by.thread.path}/{spawn.name}"
 
-    def _below(self, name: str) -> set[str]:
-        """A thread and all that hang under it."""
-        found = {name}
-        grown = True
-        while grown:
-            more = {s.thread.id for s in self._states.values() if s.thread.parent in found} - found
-            grown = bool(more)
-            found |= more
-        return found
+
+def _below(name: str, threads: Mapping[str, Thread]) -> set[str]:
+    """A thread and all that hang under it."""
+    found = {name}
+    grown = True
+    while grown:
+        more = {thread.id for thread in threads.values() if thread.parent in found} - found
+        grown = bool(more)
+        found |= more
+    return found
 
 
 def _by_id(state: _State, spawn: Spawn) -> bool:

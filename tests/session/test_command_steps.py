@@ -53,8 +53,8 @@ class Upto:
     def __init__(self, archive: Archive, count: int) -> None:
         self._archive, self._count = archive, count
 
-    def session_records(self, session: Digest) -> Iterator[tuple[Digest, Record]]:
-        return islice(self._archive.session_records(session), self._count)
+    def session_records(self, session: Digest, first: int = 0) -> Iterator[tuple[Digest, Record]]:
+        return islice(self._archive.session_records(session), first, self._count)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._archive, name)

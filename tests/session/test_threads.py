@@ -60,7 +60,7 @@ def test_two_conversations_that_take_turns_are_told_apart() -> None:
 def test_another_system_text_is_another_conversation_though_it_begins_with_the_same_question() -> None:
     threads = Threads()
     put(threads, call("a"), call("a", "model:b", ground=b"other"))
-    assert list(threads.all) == [MAIN, "thread-2"]
+    assert list(threads.hung(())) == [MAIN, "thread-2"]
 
 
 def test_a_history_rewritten_at_its_end_goes_on_where_the_last_words_of_the_person_are_still_in_it() -> None:
@@ -103,7 +103,7 @@ def test_after_a_compaction_prompts_are_not_said_again_but_new_ones_are() -> Non
         call("rules", "do it", "more", "summary", "and now this", session="s", continued=True),
     )
     assert [place.seam for place in found] == ["", "compaction", ""]
-    assert found[2].new == {3, 4} and list(threads.all) == [MAIN]
+    assert found[2].new == {3, 4} and list(threads.hung(())) == [MAIN]
 
 
 def test_a_run_that_goes_on_from_an_earlier_one_begins_with_a_seam() -> None:
@@ -121,7 +121,7 @@ def test_a_warm_up_is_no_beginning() -> None:
 def test_side_calls_have_a_thread_of_their_own(purpose: str) -> None:
     threads = Threads()
     put(threads, call("a", purpose=purpose, session="s"), call("a", session="s"))
-    assert {name: thread.kind for name, thread in threads.all.items()} == {purpose: purpose, MAIN: "main"}
+    assert {name: thread.kind for name, thread in threads.hung(()).items()} == {purpose: purpose, MAIN: "main"}
 
 
 def test_ids_of_the_agents_own_outrank_what_histories_have_in_common() -> None:
@@ -138,15 +138,13 @@ def test_a_subagent_hangs_under_the_call_whose_result_names_it() -> None:
         call("look", session="s", thread="b7"),
     )
     spawns = [Spawn(use(1), MAIN, "look", "done. agentId: b7"), Spawn(use(2), MAIN, "look", "done. agentId: a6ef")]
-    threads.hang(spawns)
-    assert {t.id: t.spawned_by for t in threads.all.values()} == {MAIN: None, "a6ef": use(2), "b7": use(1)}
+    assert {t.id: t.spawned_by for t in threads.hung(spawns).values()} == {MAIN: None, "a6ef": use(2), "b7": use(1)}
 
 
 def test_before_there_is_a_result_the_prompt_tells() -> None:
     threads = Threads()
     put(threads, call("a"), call("Your task: count the lines.", ground=b"investigator"))
-    threads.hang([Spawn(use(1), MAIN, "count the lines.")])
-    thread = threads.all["thread-2"]
+    thread = threads.hung([Spawn(use(1), MAIN, "count the lines.")])["thread-2"]
     assert (thread.kind, thread.parent, thread.spawned_by) == ("subagent", MAIN, use(1))
 
 
@@ -158,17 +156,16 @@ def test_a_nested_subagent_hangs_under_its_own_parent_by_the_name_of_its_task() 
         call("sealed", session="s", thread="t1", path="/root/task"),
         call("sealed", session="s", thread="t2", parent="t1", path="/root/task/task"),
     )
-    threads.hang(
+    found = threads.hung(
         [
             Spawn(use(1), MAIN, "go", '{"task_name":"/root/task"}'),
             Spawn(use(2), "t1", "go", '{"task_name":"/root/task/task"}'),
         ]
     )
-    assert [(t.parent, t.spawned_by) for t in threads.all.values()] == [("", None), (MAIN, use(1)), ("t1", use(2))]
+    assert [(t.parent, t.spawned_by) for t in found.values()] == [("", None), (MAIN, use(1)), ("t1", use(2))]
 
 
 def test_no_agent_hangs_under_a_call_of_its_own() -> None:
     threads = Threads()
     put(threads, call("a"), call("do it", ground=b"x"))
-    threads.hang([Spawn(use(1), "thread-2", "do it")])
-    assert threads.all["thread-2"].spawned_by is None
+    assert threads.hung([Spawn(use(1), "thread-2", "do it")])["thread-2"].spawned_by is None

@@ -1,16 +1,21 @@
-"""One step in full: what it says, what belongs to it, and what went wrong around it."""
+"""One step in full: what it says, what belongs to it, and what went wrong around it.
+
+Told as sections, which are read one by one as they are taken; `Page.lines` prints them, the deck shows them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import codecs
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound, Withheld
-from tapes.session.commands import pieces
+from tapes.session.commands import Ran, pieces
 from tapes.session.exchanges import Exchange
 from tapes.session.marks import SIGN, marks_of
 from tapes.session.view import Step, View
+from tapes.values import dataclass
 from tapes.wire.turns import Json, RequestReading
 from tapes_cli import output
 from tapes_cli.story import Story, label
@@ -19,18 +24,44 @@ if TYPE_CHECKING:
     from tapes_cli.changed import Changed
 
 LONGEST_FACT = 200
-ELSEWHERE = ("diff", "said", "usage", "why", "asked", "files", "marks", "about")
+ELSEWHERE = ("diff", "said", "usage", "why", "asked", "files")
 """Facts that are shown below, not among the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a page. It has lines, a text, an output or steps; captured text is in it as it came."""
+
+    title: str
+    lines: Sequence[str] = ()
+    """A line of the page each, also where a line feed is in it."""
+    text: str | None = None
+    """Of as many lines as it has."""
+    output: Iterable[str] | None = None
+    """A text in pieces that are read as they are taken. Raises Withheld, Damaged and NotFound as the archive does."""
+    size: int = 0
+    """Bytes of the output."""
+    steps: Sequence[Step] = ()
+    """A line of the story each."""
+    failed: bool = False
+    diff: bool = False
+    unread: bool = False
+    """The lines say why there is nothing else."""
+
+
+def title(step: Step) -> str:
+    return f"step {step.number} · {step.type} · {output.wall(step.wall_ns)} · record {step.hash.hex()}"
+
+
+def about(step: Step) -> str:
+    """Whose it is, and what is known of it, in a line."""
+    facts = " ".join(f"{k}={v}" for k, v in step.facts.items() if v not in (None, "", []) and k not in ELSEWHERE)
+    return f"thread {step.thread or '-'} {facts}".rstrip()
 
 
 def head(step: Step) -> list[str]:
     """What a step is, in two lines."""
-    facts = " ".join(f"{k}={v}" for k, v in step.facts.items() if v not in (None, "", []) and k not in ELSEWHERE)
-    title = f"step {step.number} · {step.type} · {output.wall(step.wall_ns)} · record {step.hash.hex()}"
-    return [
-        output.styled(title, bold=True),
-        f"thread {output.harmless(step.thread or '-')} {output.harmless(facts)}".rstrip(),
-    ]
+    return [output.styled(title(step), bold=True), output.harmless(about(step))]
 
 
 def text_of(step: Step) -> list[str]:
@@ -51,34 +82,47 @@ class Page:
     ) -> None:
         self._changed = changed
         self._archive, self._view, self._steps, self._step = archive, view, steps, step
-        self._story = Story(view.threads)
+        self.story = Story(view.threads)
         self._exchange = view.calls.exchanges.get(step.exchange) if step.exchange else None
 
     def lines(self) -> Iterator[str]:
-        step, facts = self._step, self._step.facts
-        yield from head(step)
-        thread = self._view.threads.get(step.thread)
+        yield from head(self._step)
+        yield from map(output.harmless, self.origin())
+        yield ""
+        yield from text_of(self._step)
+        for section in self.sections():
+            yield ""
+            yield output.styled(f"── {output.harmless(section.title)}", bold=True, fg="red" if section.failed else None)
+            if section.steps:
+                yield from map(self.story.line, section.steps)
+            for line in _lines(section):
+                colour = {"+": "green", "-": "red"}.get(line[:1]) if section.diff else None
+                yield output.styled(output.harmless(line), fg=colour)
+
+    def origin(self) -> Iterator[str]:
+        """Which call has started the thread of the step."""
+        thread = self._view.threads.get(self._step.thread)
         if thread is not None and thread.spawned_by is not None:
             by = next((s for s in self._steps if s.hash == thread.spawned_by), None)
-            yield output.harmless(
-                f"{label(thread)}, started by " + (f"step {by.number}" if by else "a call that is gone")
-            )
-        yield ""
-        yield from text_of(step)
+            yield f"{label(thread)}, started by " + (f"step {by.number}" if by else "a call that is gone")
+
+    def sections(self) -> Iterator[Section]:
+        """All behind its own words."""
+        step, facts = self._step, self._step.facts
         if facts.get("marks"):
-            yield from section("marks", list(self._marks()))
+            yield Section("marks", list(self._marks()))
         if facts.get("about"):
-            yield from section("about", [self._about(facts["about"])])
-        for name, title in (("asked", "asked for"), ("why", "why"), ("said", "list"), ("diff", "change")):
+            yield Section("about", [self._about(facts["about"])])
+        for name, called in (("asked", "asked for"), ("why", "why"), ("said", "list"), ("diff", "change")):
             if facts.get(name):
-                yield from section(title, str(facts[name]).split("\n"), diff=name == "diff")
+                yield Section(called, text=str(facts[name]), diff=name == "diff")
         yield from self._belonging()
         if self._changed is not None and (lines := self._changed.section(step)):
-            yield from section("files", lines)
+            yield Section("files", lines)
         if self._exchange is not None and step.type in ("prompt", "reminder", "answer", "thinking", "error", "seam"):
             yield from self._asked_of_model(self._exchange)
         if facts.get("usage"):
-            yield from section("usage", [" · ".join(f"{k} {v}" for k, v in facts["usage"].items()), *self._cost()])
+            yield Section("usage", [" · ".join(f"{k} {v}" for k, v in facts["usage"].items()), *self._cost()])
         yield from self._failures()
         yield from self._hashes()
 
@@ -89,12 +133,10 @@ class Page:
     def _about(self, about: Mapping[str, Any]) -> str:
         step = next((s for s in self._steps if s.number == about["step"]), None)
         return (
-            f"step {step.number}: {self._story.brief(step)}"
-            if step
-            else f"record {about['hash']}, item {about['item']}"
+            f"step {step.number}: {self.story.brief(step)}" if step else f"record {about['hash']}, item {about['item']}"
         )
 
-    def _belonging(self) -> Iterator[str]:
+    def _belonging(self) -> Iterator[Section]:
         """Of a tool's call: its command and its result; of these: the call."""
         step = self._step
         identifier = step.facts.get("id") or step.facts.get("tool")
@@ -106,55 +148,54 @@ class Page:
             if other is step or identifier not in (other.facts.get("id"), other.facts.get("tool")):
                 continue
             if step.type == "tool.use" and other.type == "tool.result":
-                yield from section(f"result · step {other.number}", other.text.split("\n"), failed=other.failed)
+                yield Section(f"result · step {other.number}", text=other.text, failed=other.failed)
             elif step.type == "tool.use" and other.type == "command":
-                yield from section(f"ran · step {other.number}", [self._story.brief(other)], failed=other.failed)
+                yield Section(f"ran · step {other.number}", [self.story.brief(other)], failed=other.failed)
                 yield from self._output(other)
             elif step.type != "tool.use" and other.type == "tool.use":
-                yield from section(f"call · step {other.number}", [self._story.brief(other)])
+                yield Section(f"call · step {other.number}", [self.story.brief(other)])
 
-    def _output(self, step: Step) -> Iterator[str]:
+    def _output(self, step: Step) -> Iterator[Section]:
         ran = next((c.ran for c in self._view.commands if c.ran and c.ran.start == step.hash), None)
-        if ran is None:
-            return
-        try:
-            said = b"".join(data for _, data in pieces(self._archive, ran)).decode("utf-8", "replace")
-        except (Withheld, Damaged, NotFound) as error:
-            said = str(error)
-        yield from section("its output", said.rstrip("\n").split("\n") if said else ["(none)"])
+        if ran is not None:
+            yield Section("its output", output=decoded(self._written(ran)), size=sum(ran.counts.values()))
 
-    def _asked_of_model(self, exchange: Exchange) -> Iterator[str]:
+    def _written(self, ran: Ran) -> Iterator[bytes]:
+        for _, data in pieces(self._archive, ran):
+            yield data
+
+    def _asked_of_model(self, exchange: Exchange) -> Iterator[Section]:
         try:
             request = self._view.calls.history(exchange).request
         except (Withheld, Damaged, NotFound) as error:
-            yield from section("request", [str(error)])
+            yield Section("request", [str(error)], unread=True)
             return
-        yield from section("request", [f"{name}: {value}" for name, value in parameters(request).items()])
+        yield Section("request", [f"{name}: {value}" for name, value in parameters(request).items()])
         # Of one that was tried again, what was new stands with the first attempt.
         sources = (exchange.hash, exchange.retry_of)
         new = [s for s in self._steps if s.hash in sources]
         results = [s for s in self._steps if s.type == "tool.result" and s.exchange in sources]
-        told = [self._story.line(s) for s in [*results, *new] if s is not self._step]
+        told = [s for s in [*results, *new] if s is not self._step]
         if self._step.hash != exchange.hash and told:
-            yield from section("new input", told, drawn=True)
+            yield Section("new input", steps=told)
         answer = [s for s in self._steps if s.exchange == exchange.hash and s not in new and s not in results]
         if self._step.hash == exchange.hash and answer:
-            yield from section("answered with", [self._story.line(s) for s in answer], drawn=True)
+            yield Section("answered with", steps=answer)
 
     def _cost(self) -> Iterator[str]:
         from tapes_cli.session_usage import cost_of, priced  # and the price lists
 
         yield from priced(cost_of(self._archive, self._view, self._step))
 
-    def _failures(self) -> Iterator[str]:
+    def _failures(self) -> Iterator[Section]:
         failed = [s for s in self._steps if s.failed and s is not self._step]
         before = next((s for s in reversed(failed) if s.number < self._step.number), None)
         behind = next((s for s in failed if s.number > self._step.number), None)
-        for title, found in (("last failure before", before), ("next failure", behind)):
+        for called, found in (("last failure before", before), ("next failure", behind)):
             if found is not None:
-                yield from section(title, [self._story.line(found)], drawn=True)
+                yield Section(called, steps=[found])
 
-    def _hashes(self) -> Iterator[str]:
+    def _hashes(self) -> Iterator[Section]:
         found = {"record": self._step.hash.hex()}
         exchange = self._exchange
         if exchange is not None:
@@ -162,18 +203,27 @@ class Page:
             found |= {"end": exchange.end_hash.hex()} if exchange.end_hash else {}
             found |= {"request": exchange.request.hash.hex()} if exchange.request else {}
             found |= {"response": exchange.response.hash.hex()} if exchange.response else {}
-        yield from section("hashes", [f"{name:<9} {digest}" for name, digest in found.items()])
+        yield Section("hashes", [f"{name:<9} {digest}" for name, digest in found.items()])
 
 
-def section(
-    title: str, lines: Sequence[str], *, failed: bool = False, diff: bool = False, drawn: bool = False
-) -> Iterator[str]:
-    """A part of a page. `drawn`: the lines are a story's, harmless and coloured already."""
-    yield ""
-    yield output.styled(f"── {output.harmless(title)}", bold=True, fg="red" if failed else None)
-    for line in lines:
-        colour = {"+": "green", "-": "red"}.get(line[:1]) if diff else None
-        yield line if drawn else output.styled(output.harmless(line), fg=colour)
+def _lines(section: Section) -> Sequence[str]:
+    if section.text is not None:
+        return section.text.split("\n")
+    if section.output is None:
+        return section.lines
+    try:
+        said = "".join(section.output)
+    except (Withheld, Damaged, NotFound) as error:
+        said = str(error)
+    return said.rstrip("\n").split("\n") if said else ["(none)"]
+
+
+def decoded(chunks: Iterable[bytes], errors: str = "replace") -> Iterator[str]:
+    """UTF-8 that may break within a character."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors)
+    for chunk in chunks:
+        yield decoder.decode(chunk)
+    yield decoder.decode(b"", True)
 
 
 def parameters(request: RequestReading) -> Mapping[str, Any]:

@@ -109,25 +109,23 @@ def moment_of_step(archive: Archive, tape: Tape, number: int) -> int:
 
 def stops_in(archive: Archive, tape: Tape, breaks: Iterable[Break]) -> list[Timed[str]]:
     """The moments at which playing stops, in order of time, and why. UsageError for a pattern that is none."""
-    found = steps(archive, tape.session)
-    return [(at, why) for at, _, why in stops_of(tape, breaks, found, archive.record)]
-
-
-def stops_of(
-    tape: Tape, breaks: Iterable[Break], found: Iterable[Step], record: Callable[[Digest], Record]
-) -> list[tuple[int, int, str]]:
-    """The same of steps that are read already, with the number of each step. A command that failed did so when it
-    ended. What was before the recording, or after it, is told at its beginning or end."""
     stopper = Stopper(breaks, tape.session)
-    stops: list[tuple[int, int, str]] = []
-    for step in found if stopper else ():
-        stop = stopper.stop(step)
-        if stop is not None:
-            at = tape.moment(record(step.hash))
-            if stop.kind == "error" and step.type == "command":
-                at += (step.facts.get("duration_us") or 0) * 1000
-            stops.append((min(at, tape.upto_ns), step.number, said(stop, step)))
-    return sorted(stops)
+    found = ((step, stop) for step in steps(archive, tape.session) if (stop := stopper.stop(step))) if stopper else ()
+    return [(at, why) for at, _, why in stops_at(tape, found, archive.record)]
+
+
+def stops_at(
+    tape: Tape, stops: Iterable[tuple[Step, Break]], record: Callable[[Digest], Record]
+) -> list[tuple[int, int, str]]:
+    """When playing stops at some steps, with their numbers, and why. A command that failed did so when it ended. What
+    was before the recording, or after it, is told at its beginning or end."""
+    found = []
+    for step, stop in stops:
+        at = tape.moment(record(step.hash))
+        if stop.kind == "error" and step.type == "command":
+            at += (step.facts.get("duration_us") or 0) * 1000
+        found.append((min(at, tape.upto_ns), step.number, said(stop, step)))
+    return sorted(found)
 
 
 def read_time(text: str) -> int:

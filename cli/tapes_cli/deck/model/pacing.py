@@ -13,8 +13,6 @@ from tapes.values import dataclass
 SPEEDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 IDLE_CAP_S = 2.0
 """No longer than this at a time, unless somebody says otherwise."""
-IDLE_CAPS_S = (0.5, 1.0, IDLE_CAP_S, 5.0, 10.0, None)
-"""What one may say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,3 @@ def faster(speed: float) -> float:
 
 def slower(speed: float) -> float:
     return next((each for each in reversed(SPEEDS) if each < speed), SPEEDS[0])
-
-
-def next_idle_cap(cap_s: float | None) -> float | None:
-    """The next longer one there is; behind None the shortest."""
-    return IDLE_CAPS_S[(IDLE_CAPS_S.index(cap_s) + 1) % len(IDLE_CAPS_S)]

@@ -7,7 +7,7 @@ at a time. `Times` says what happened when, and is a value that anyone may keep.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -18,7 +18,7 @@ from tapes.session.breaks import Break
 from tapes.session.screen.playback import Playback, missing
 from tapes.session.screen.tape import Tape as Recording
 from tapes.session.screen.tape import tape_in
-from tapes.session.screen.timeline import Mark, marks_in, stops_of
+from tapes.session.screen.timeline import Mark, marks_in, stops_at
 from tapes_cli.deck.model.shot import Shot
 from tapes_cli.deck.model.tape import Told
 
@@ -42,7 +42,7 @@ class Times:
     """Numbers of the steps, in the order of their moments."""
 
     @classmethod
-    def of(cls, recording: Recording, told: Told, breaks: Iterable[Break], holes: Mapping[int, str]) -> Self:
+    def of(cls, recording: Recording, told: Told, stops: Mapping[int, Break], holes: Mapping[int, str]) -> Self:
         records = dict(told.view.records)
         moments = [recording.moment(records[step.hash]) for step in told.steps]
         return cls(
@@ -51,7 +51,11 @@ class Times:
             moments=moments,
             marks=marks_in(told.view.records, recording),
             failures=[moments[step.number - 1] for step in told.steps if step.failed],
-            stops=stops_of(recording, breaks, told.steps, records.__getitem__),
+            stops=stops_at(
+                recording,
+                ((step, stop) for number, stop in stops.items() if (step := told.step(number))),
+                records.__getitem__,
+            ),
             holes=holes,
             _order=sorted(range(1, len(moments) + 1), key=lambda number: (moments[number - 1], number)),
         )
@@ -94,7 +98,7 @@ class Seen:
 
 class Screening:
     def __init__(self, recording: Recording, told: Told, cache: Path | None) -> None:
-        self.times = Times.of(recording, told, (), _holes(recording, 0))
+        self.times = Times.of(recording, told, {}, _holes(recording, 0))
         self._playback = Playback(recording, cache=cache)
         self._since_ns = 0
         """When what is seen came to be seen: the wait for what comes next began then."""
@@ -107,12 +111,12 @@ class Screening:
         recording = tape_in(archive, session, told.view.records)
         return cls(recording, told, cache) if recording else None
 
-    def grow(self, told: Told, breaks: Iterable[Break]) -> None:
-        """The session was read again, or other breaks were set."""
+    def grow(self, told: Told, stops: Mapping[int, Break]) -> None:
+        """The session was read again, or playing stops at other steps."""
         known = len(self._playback.tape.parts)
         recording = self._playback.tape.grown()
         self._playback.grow(recording)
-        self.times = Times.of(recording, told, breaks, {**self.times.holes, **_holes(recording, known)})
+        self.times = Times.of(recording, told, stops, {**self.times.holes, **_holes(recording, known)})
 
     def seen(self) -> Seen:
         playback = self._playback

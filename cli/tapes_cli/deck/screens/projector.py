@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
-from tapes.archive.base import Archive
-from tapes.errors import ArchiveError, TapesError
-from tapes.record.digest import Digest
+from tapes.errors import TapesError
 from tapes.session.breaks import Break
-from tapes_cli.deck.model.pacing import IDLE_CAP_S, SPEEDS
 from tapes_cli.deck.model.screening import Screening, Seen, Times
-from tapes_cli.deck.model.tape import Told
+from tapes_cli.deck.model.tape import Tape, Told
 
 FRAME_S = 1 / 20
 GLANCE_S = 0.1
@@ -40,29 +37,21 @@ class Ask:
 class Projector:
     def __init__(
         self,
-        archive: Archive,
-        session: Digest,
+        tape: Tape,
         cache: Path | None,
         *,
-        breaks: Callable[[], Iterable[Break]],
         start: Callable[[Coroutine[None, None, None]], object],
         show: Callable[[Seen | None], None],
         fail: Callable[[TapesError], None],
     ) -> None:
-        """`breaks` reads where playing stops; `start` has a coroutine run; `show` is given what there is to see, None
-        where nothing was recorded."""
-        self._source = (archive, session)
-        self._breaks = breaks
+        """`start` has a coroutine run; `show` is given what there is to see, None where nothing was recorded."""
+        self._tape = tape
         self._cache = cache
         self._start, self._show, self._fail = start, show, fail
         self.screening: Screening | None = None
         self.seen: Seen | None = None
         self.playing = False
-        self.speed = SPEEDS[0]
-        self.idle_cap_s: float | None = IDLE_CAP_S
-        self.doubt = ""
-        """Why it may not stop where it should."""
-        self._told: Told | None = None
+        self._told: tuple[Told, Mapping[int, Break]] | None = None
         self._ask: Ask | None = None
         self._doing: Ask | None = None
         self._running = False
@@ -70,9 +59,9 @@ class Projector:
 
     # -- what is asked
 
-    def tell(self, told: Told) -> None:
-        """The session was read (again), or other breaks were set."""
-        self._told = told
+    def tell(self, told: Told, stops: Mapping[int, Break]) -> None:
+        """The session was read (again), or playing stops at other steps."""
+        self._told = (told, stops)
         self._go_on()
 
     def go_to(self, at_ns: int | None = None, step: int | None = None) -> None:
@@ -157,12 +146,12 @@ class Projector:
             self.playing = False
         self._show(seen)
 
-    def _work(self, told: Told | None, ask: Ask | None, real_s: float) -> Seen | None:
+    def _work(self, told: tuple[Told, Mapping[int, Break]] | None, ask: Ask | None, real_s: float) -> Seen | None:
         if told is not None:
             if self.screening is None:
-                self.screening = Screening.open(*self._source, told, self._cache)
+                self.screening = Screening.open(self._tape.archive, self._tape.session, told[0], self._cache)
             if self.screening is not None:
-                self.screening.grow(told, self._stops())
+                self.screening.grow(*told)
         screening = self.screening
         if screening is None:
             return None
@@ -174,16 +163,8 @@ class Projector:
         if ask is not None:
             self._go(screening, ask, stop)
         elif self.playing:
-            screening.play(real_s, self.speed, self.idle_cap_s, stop)
+            screening.play(real_s, self._tape.speed, self._tape.idle_cap_s, stop)
         return screening.seen()
-
-    def _stops(self) -> Iterable[Break]:
-        try:
-            self.doubt = ""
-            return self._breaks()
-        except ArchiveError as error:
-            self.doubt = f"no breaks: {error}"
-            return ()
 
     def _go(self, screening: Screening, ask: Ask, stop: Callable[[], bool]) -> None:
         at = ask.at_ns if ask.step is None else screening.times.moment(ask.step)

@@ -12,21 +12,21 @@ from textual.widgets import Static
 
 from tapes.errors import TapesError
 from tapes_cli import output
-from tapes_cli.breakpoints import Breaks
 from tapes_cli.commands.export import no_recording
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.model.outline import Outline
-from tapes_cli.deck.model.pacing import faster, next_idle_cap, slower
+from tapes_cli.deck.model.pacing import faster, slower
 from tapes_cli.deck.model.screening import Seen
+from tapes_cli.deck.model.signs import signs
 from tapes_cli.deck.model.styled import BLANK, Line, joined, styled
-from tapes_cli.deck.model.tape import Tape
+from tapes_cli.deck.model.tape import IDLE_CAPS, Tape
 from tapes_cli.deck.screens.base import TapeScreen
 from tapes_cli.deck.screens.projector import END_NS, Projector
 from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.picture import Picture
 from tapes_cli.deck.widgets.rows import Rows
 from tapes_cli.deck.widgets.timebar import TimeBar
-from tapes_cli.home import cache_folder, home
+from tapes_cli.home import cache_folder
 from tapes_cli.player import SLACK_NS, clock
 
 OUTLINE = 28
@@ -56,15 +56,7 @@ class Terminal(TapeScreen):
         self.none = Static("", id="none", markup=False)
         self.clock = Bar(id="status")
         self.timebar = TimeBar(id="timebar")
-        self.projector = Projector(
-            tape.archive,
-            tape.session,
-            cache_folder(),
-            breaks=lambda: Breaks.load(home()).all,
-            start=self._start,
-            show=self._see,
-            fail=self._failed,
-        )
+        self.projector = Projector(tape, cache_folder(), start=self._start, show=self._see, fail=self._failed)
         self.said = ""
         """About the last key, until the next one."""
         self._beside: bool | None = None
@@ -99,9 +91,6 @@ class Terminal(TapeScreen):
     def on_screen_suspend(self) -> None:
         self.projector.play(False)
 
-    def on_screen_resume(self) -> None:
-        self._tell_again()  # a break may have been set meanwhile
-
     # -- what is told
 
     def on_grown(self) -> None:
@@ -109,11 +98,14 @@ class Terminal(TapeScreen):
         assert told is not None
         self.outline = Outline.of(told, self.tape.folded)
         self.rows.show(self.outline, self.outline.row_of(self.tape.number))
-        self._tell_again()
+        self.on_signs()
 
-    def _tell_again(self) -> None:
-        if self.tape.told is not None:
-            self.projector.tell(self.tape.told)
+    def on_signs(self) -> None:
+        told = self.tape.told
+        if told is not None and self.outline is not None:
+            self.outline.marks = signs(told, self.tape.stops)
+            self.rows.reload()
+            self.projector.tell(told, self.tape.stops)
 
     def on_step(self, number: int) -> None:
         if self.outline is not None:
@@ -163,7 +155,7 @@ class Terminal(TapeScreen):
         """The recording has come to a step."""
         self._leading = True
         try:
-            self.go_to(number)
+            self.show_step(number)
         finally:
             self._leading = False
 
@@ -196,7 +188,7 @@ class Terminal(TapeScreen):
 
     def _tell(self) -> None:
         seen, projector = self.projector.seen, self.projector
-        self.clock.tell(self._status(seen))
+        self.clock.tell(self._words(seen))
         if seen is None:
             self.timebar.show(None, 0, BLANK)
             return
@@ -204,13 +196,14 @@ class Terminal(TapeScreen):
         at = projector.at_ns if not seen.arrived else seen.at_ns
         ended = seen.ended and not projector.playing
         sign = "▶" if projector.playing else "■" if ended and seen.times.ended else "❚❚"
-        idle = "" if projector.idle_cap_s is None else f"≤{projector.idle_cap_s:g}s"
+        cap = self.tape.idle_cap_s
+        idle = "" if cap is None else f"≤{cap:g}s"
         label = (
-            f" {sign:<2} {clock(at):>{len(upto)}}.{at // (SECOND // 10) % 10}/{upto} {projector.speed:>2g}× {idle:<5} "
+            f" {sign:<2} {clock(at):>{len(upto)}}.{at // (SECOND // 10) % 10}/{upto} {self.tape.speed:>2g}× {idle:<5} "
         )
         self.timebar.show(seen.times, at, styled(label, "bold"))
 
-    def _status(self, seen: Seen | None) -> Line:
+    def _words(self, seen: Seen | None) -> Line:
         parts = []
         if seen is not None:
             hole = seen.times.hole(seen.at_ns)
@@ -218,8 +211,6 @@ class Terminal(TapeScreen):
                 parts.append(styled(f"reading on to {clock(self.projector.at_ns)} …", "accent"))
             if hole is not None:
                 parts.append(styled(f"incomplete from {clock(hole[0])} on: {hole[1]}", "error"))
-            if self.projector.doubt:
-                parts.append(styled(self.projector.doubt, "error"))
             if not seen.times.ended:
                 parts.append(styled("live", "accent"))
             parts.append(styled(self.picture.seen(), "warn"))
@@ -237,14 +228,15 @@ class Terminal(TapeScreen):
     def _go(self, at_ns: int) -> None:
         self.said = ""
         self._led = True
+        if self.tape.following and at_ns != END_NS:
+            self.tape.following = False
+            self.titled()
         self.projector.go_to(at_ns)
         self._tell()
 
     def action_play(self) -> None:
         self.said = ""
         self._led = True
-        if not self.projector.playing:
-            self._tell_again()  # somebody may have set a break with `tapes break`
         self.projector.play(not self.projector.playing)
         self._tell()
 
@@ -279,12 +271,12 @@ class Terminal(TapeScreen):
         self._go(END_NS)
 
     def action_speed(self, by: int) -> None:
-        self.projector.speed = (faster if by > 0 else slower)(self.projector.speed)
+        self.tape.speed = (faster if by > 0 else slower)(self.tape.speed)
         self._tell()
 
     def action_idle(self) -> None:
-        self.projector.idle_cap_s = cap = next_idle_cap(self.projector.idle_cap_s)
-        self.said = "waits are as long as they were" if cap is None else f"no wait is longer than {cap:g} s"
+        self.tape.idle_cap_s = cap = IDLE_CAPS[(IDLE_CAPS.index(self.tape.idle_cap_s) + 1) % len(IDLE_CAPS)]
+        self.said = "waits as long as it took" if cap is None else f"waits {cap:g} s at most"
         self._tell()
 
     def action_outline(self) -> None:

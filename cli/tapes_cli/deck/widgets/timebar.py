@@ -11,6 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tapes_cli.deck.model.screening import Times
+from tapes_cli.deck.model.signs import BREAK
 from tapes_cli.deck.model.styled import BLANK, Line, Piece, joined, styled, width
 from tapes_cli.deck.widgets.palette import strip_of
 
@@ -95,7 +96,7 @@ def signs_of(times: Times, room: int) -> Line:
         ([mark.at_ns for mark in times.marks], ("$", "command")),
         (times.failures, ("✗", "error")),
         (times.holes, ("?", "warn")),
-        ([stop[0] for stop in times.stops], ("■", "accent")),
+        ([stop[0] for stop in times.stops], (BREAK, "error")),
     ):
         for at in found:
             cells[place_of(at, times.upto_ns, room)] = cell
@@ -104,4 +105,4 @@ def signs_of(times: Times, room: int) -> Line:
 
 def bar_of(upto_ns: int, at_ns: int, room: int) -> Line:
     at = place_of(at_ns, upto_ns, room)
-    return joined(styled("━" * at, "accent"), styled("●", "bold"), styled("─" * (room - at - 1), "dim"))
+    return joined(styled("━" * at, "accent"), styled("█", "bold"), styled("─" * (room - at - 1), "dim"))

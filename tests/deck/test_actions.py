@@ -152,7 +152,7 @@ async def test_a_step_of_another_session_is_opened(home: Path) -> None:
 
 
 async def test_a_record_of_another_session_opens_that_at_its_step(home: Path) -> None:
-    wanted = [digest for kind, digest in records(home, AGAIN) if kind == "command.start"][0]
+    wanted = next(digest for kind, digest in records(home, AGAIN) if kind == "command.start")
     async with deck(home, FIX) as pilot:
         await press(pilot, "g")
         await write(pilot, wanted[:12], "enter")

@@ -134,6 +134,7 @@ ACTIONS = (
     Action("timeline", "idle", ("i",), "Idle cap", "How long playing waits at most."),
     Action("timeline", "tab(1)", ("v",), "Next tab", "Read, request, response, record, context, state."),
     Action("timeline", "tab(-1)", ("V",), "Last tab", "The tab before."),
+    Action("timeline", "raw", ("R",), "Raw", "Bodies and inputs as they came; again: in a form to read."),
     Action("timeline", "scroll(1)", ("J", "shift+down"), "Scroll", "The step's text a few lines down."),
     Action("timeline", "scroll(-1)", ("K", "shift+up"), "Scroll back", "A few lines up."),
     Action("files", "out", ("h", "left"), "Out", "Back to the files; there, close the directory, or to the one above."),

@@ -86,8 +86,9 @@ def _heading(view: View, exchange: Exchange) -> Iterator[Line]:
     """Read as it is taken: what the provider has counted stands in the answer."""
     yield styled(f"the request of {output.wall(exchange.opened.wall_ns)} · thread {exchange.thread}", "bold")
     usage = view.calls.answer(exchange).usage
-    if usage:
-        counted = {kind: count for kind, count in asdict(counts(usage, exchange.dialect.name)).items() if count}
+    tokens = counts(usage, exchange.dialect.name) if usage else None
+    if tokens:
+        counted = {kind: count for kind, count in asdict(tokens).items() if count}
         yield styled("tokens: " + " · ".join(f"{kind} {count:,}" for kind, count in counted.items()), "dim")
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 from tapes.archive.base import Archive
 from tapes.archive.summary import Summary
-from tapes.errors import NotFound
 from tapes.record.digest import Digest
 from tapes.session.breaks import Break, stops
 from tapes.session.rows import summary_of
-from tapes.session.view import Step, View, view
+from tapes.session.snapshots import has_snapshots
+from tapes.session.view import Reading, Step, View
 from tapes_cli.breakpoints import Breaks
+from tapes_cli.changed import Changed
 from tapes_cli.deck.model.axis import Axis
 from tapes_cli.deck.model.course import Course
 from tapes_cli.deck.model.nodes import Node, nodes
@@ -119,22 +120,20 @@ class Tape:
     _costs: dict[Digest, Decimal | None] = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
     """What a screen leaves for when it is opened again, by its name."""
-    _seq: int = -1
-    """Of the last record that was there when it was read."""
+    _reading: Reading = field(init=False)
+    _changed: tuple[Told, Changed] | None = None
+
+    def __post_init__(self) -> None:
+        self._reading = Reading(self.archive, self.session)
 
     def has_grown(self) -> bool:
-        head = self.archive.head(self.session)
-        return head is not None and head[1] != self._seq
+        return self._reading.has_grown()
 
     def read(self, most: int | None = None) -> Told:
         """The first `most` records, or all that there are. Damaged where a record itself is, NotFound where the session
         is gone."""
-        head = self.archive.head(self.session)
-        if head is None:
-            raise NotFound(f"there is no session {self.session.short()}")
-        found = view(self.archive, self.session)
+        found = self._reading.read(most)
         steps = tuple(found.steps)
-        self._seq = head[1]
         summary = summary_of(self.archive, self.session)
         story = Story(found.threads, summary.cwd)
         telling = list(story.told(steps))
@@ -144,8 +143,19 @@ class Tape:
         rows = nodes(telling)
         places = {s.number: row.place for row in rows if row.thread is None for s in row.group or (row.step,)}
         axis = Axis.of(found, steps, summary)
-        self.told = Told(summary, found, steps, story, rows, places, axis, order, rank, course, self._costs, True)
+        self.told = Told(
+            summary, found, steps, story, rows, places, axis, order, rank, course, self._costs, not self.has_grown()
+        )
         return self.told
+
+    def changed(self, told: Told) -> Changed | None:
+        """What the steps of a reading did to files; None where nobody looked. For a worker: the snapshots are read,
+        once a reading. Raises as `read` does."""
+        if not has_snapshots(told.view.records):
+            return None
+        if self._changed is None or self._changed[0] is not told:
+            self._changed = told, Changed.of(self.archive, told.view, told.steps)
+        return self._changed[1]
 
     def price(self) -> bool:
         """Look up what the calls of the last reading cost; says whether anything new was found. The lists take half a

@@ -167,5 +167,8 @@ class Timeline(Searching):
     def action_tab(self, by: int) -> None:
         self.pane.turn(by)
 
+    def action_raw(self) -> None:
+        self.notify("as it came" if self.pane.turn_raw() else "in a form to read")
+
     def action_scroll(self, direction: int) -> None:
         self.pane.scroll_text(direction)

@@ -5,6 +5,8 @@ What is shown is made by a worker, a moment after the last key: whoever walks th
 
 from __future__ import annotations
 
+from typing import cast
+
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -13,13 +15,16 @@ from textual.timer import Timer
 from textual.worker import get_current_worker
 
 from tapes.errors import TapesError
+from tapes_cli.deck.model import moment
 from tapes_cli.deck.model.document import Document
+from tapes_cli.deck.model.pages import TABS, Tab, page
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.widgets.reader import Reader
 from tapes_cli.deck.widgets.tab_line import TabLine
 
 SETTLE_S = 0.03
 """How long keys must be still before the page of a step is made."""
+STATE = "state"
 SCROLLED = 5
 """Rows that one key moves the text from afar."""
 
@@ -39,8 +44,10 @@ class StepPane(Vertical):
     def __init__(self, tape: Tape, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.tape = tape
-        self.tabs = TabLine(("read",), id="tabs")
+        self.tabs = TabLine((*TABS, STATE), id="tabs")
         self.reader = Reader(id="reader")
+        self.raw = False
+        """Bodies as they came, not in a form to read."""
         self._waiting: Timer | None = None
         self._shown = (0, "")
 
@@ -63,8 +70,13 @@ class StepPane(Vertical):
         step = told.step(number) if told is not None else None
         if told is None or step is None:
             return
+        archive = self.tape.archive
         try:
-            document = Document.of_text(step.text)
+            if tab == STATE:
+                document = Document(moment.blocks(archive, told, step))
+            else:
+                changed = self.tape.changed(told) if tab == TABS[0] else None
+                document = page(cast("Tab", tab), archive, told.view, told.steps, step, changed=changed, raw=self.raw)
         except TapesError as error:
             document = Document.of_text(str(error), style="error")
         if not worker.is_cancelled:
@@ -85,6 +97,11 @@ class StepPane(Vertical):
 
     def turn(self, by: int) -> None:
         self.turn_to(self.tabs.beside(by))
+
+    def turn_raw(self) -> bool:
+        self.raw = not self.raw
+        self._make_now()
+        return self.raw
 
     def scroll_text(self, direction: int) -> None:
         self.reader.move(direction * SCROLLED)

@@ -72,7 +72,6 @@ class CompareScreen(TapeScreen):
         yield self.page
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.heads.tell(styled("reading A …", "dim"))
 
     # -- reading

@@ -88,7 +88,6 @@ class FilesScreen(TapeScreen):
                 yield self.page
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.heads.tell(styled("reading the files…", "dim"))
 
     # -- the files at a step

@@ -77,7 +77,6 @@ class Terminal(TapeScreen):
         yield self.timebar
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.none.display = False
         self._arrange()
 

@@ -50,7 +50,6 @@ class Timeline(Searching):
         yield self.ask
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.rows.focus()
 
     def on_resize(self, event: Resize) -> None:

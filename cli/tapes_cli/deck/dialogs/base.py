@@ -41,7 +41,9 @@ class Dialog[T](ModalScreen[T | None]):
         with Vertical():
             yield Said(id="heading")
             yield from self.body()
-            yield Said(id="feedback")
+            feedback = Said(id="feedback")
+            feedback.display = False
+            yield feedback
             yield Said(id="keys")
 
     def body(self) -> ComposeResult:
@@ -51,7 +53,6 @@ class Dialog[T](ModalScreen[T | None]):
     def on_mount(self) -> None:
         self.query_one("#heading", Said).tell(self._title)
         self.query_one("#keys", Said).tell(styled(self.KEYS))
-        self.say()
 
     def say(self, *lines: Line) -> None:
         """What it would do, or why it can not."""

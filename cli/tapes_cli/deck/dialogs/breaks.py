@@ -57,7 +57,6 @@ class BreaksDialog(Dialog[None]):
         yield Input(placeholder="a regular expression: stop at steps whose words it fits", id="pattern")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#breaks").focus()
         self.look()
 

@@ -35,7 +35,6 @@ class Checkout(Dialog[tuple[str, ...]]):
         yield Input(self._proposed[FILES], suggester=Paths(folders=True), id="path")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._changed()
 
     @property

@@ -43,7 +43,6 @@ class Export(Dialog[tuple[str, ...]]):
         yield Input(self._proposed, suggester=Paths(), id="path")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._changed()
 
     @property

@@ -31,7 +31,6 @@ class Jump(Dialog[Spot]):
         yield Rows(id="spots")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#spots").display = False
         self.say(styled(FORMS, "dim"))
 

@@ -33,7 +33,6 @@ class Label(Dialog[str]):
         yield Input(placeholder="a label, such as: the wrong turn", id="label")
 
     def on_mount(self) -> None:
-        super().on_mount()
         there = [styled(f"{SIGN} {label}", "note") for label in self._step.facts.get("marks", ())]
         self.say(step_line(self._told, self._step), *there)
 
@@ -69,7 +68,6 @@ class Marks(Dialog[Marked]):
         yield Rows(id="marks")
 
     def on_mount(self) -> None:
-        super().on_mount()
         rows = self.query_one("#marks", Rows)
         rows.show(Lines([self._line(step) for step in self._steps]))
         rows.focus()

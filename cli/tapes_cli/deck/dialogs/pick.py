@@ -36,7 +36,6 @@ class Pick(Dialog[Digest]):
         yield Rows(id="picked")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._look()
         self.set_interval(LIVE_S, self._look)
 

@@ -31,7 +31,6 @@ class Searching(Playing):
         """Enter was pressed before there was an answer."""
 
     def on_mount(self) -> None:
-        super().on_mount()
         if self.tape.seeking.text:
             self.ask.put(self.tape.seeking.text)
 

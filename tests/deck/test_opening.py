@@ -1,0 +1,44 @@
+"""The deck opens where it is asked to, and reads no more than it has to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import tapes_cli.deck
+from deck.shelf import FIX
+from deck.support import deck, idle, press
+from tapes_cli.deck.app import VIEWS
+from tapes_cli.deck.model.tape import Tape
+from tapes_cli.deck.screens.base import TapeScreen
+from tapes_cli.deck.screens.sessions import Sessions
+
+DECK = Path(tapes_cli.deck.__path__[0])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_a_session_is_read_once_and_then_kept(home: Path, view: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    read = TapeScreen.read
+    monkeypatch.setattr(TapeScreen, "read", lambda self: (asked.append(self), read(self))[1])
+    async with deck(home, FIX) as pilot:
+        assert len(asked) == 1
+        pilot.app.screen.action_view(view)  # type: ignore[attr-defined]
+        await idle(pilot)
+        assert len(asked) == 1
+
+
+def test_no_handler_calls_the_one_of_its_base() -> None:
+    """Textual calls those of all classes, the base's last: it would be done twice."""
+    found = [path.name for path in DECK.rglob("*.py") if re.search(r"super\(\)\.on_", path.read_text())]
+    assert not found
+
+
+async def test_it_opens_at_a_step(home: Path) -> None:
+    async with deck(home, f"{FIX}:12") as pilot:
+        tape: Tape = pilot.app.screen.tape  # type: ignore[attr-defined]
+        assert (tape.title, tape.number) == (FIX, 12)
+        await press(pilot, "q")
+        assert isinstance(pilot.app.screen, Sessions)

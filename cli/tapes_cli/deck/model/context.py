@@ -176,7 +176,7 @@ def _kind(block: Said, message: Message) -> str:
         case Media():
             return "pictures and files"
         case _:
-            return "other"
+            return str(block.raw.get("type") or "other") if isinstance(block.raw, dict) else "other"
 
 
 # -- against the request before
@@ -198,7 +198,7 @@ def _against(archive: Archive, view: View, before: Exchange, exchange: Exchange,
         said = [styled(f"all of {at} is a beginning of this one: {share}")]
     else:
         said = [
-            styled(f"alike to {at} up to {kept.segment}, character {kept.character}: {share}"),
+            styled(f"the same as in {at} up to {kept.segment}, character {kept.character}: {share}"),
             styled(f"before: {kept.a}", "dim"),
             styled(f"now:    {kept.b}", "dim"),
         ]

@@ -14,7 +14,6 @@ import threading
 import unicodedata
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from itertools import batched
 from typing import NamedTuple
 
 from tapes.errors import TapesError
@@ -154,7 +153,7 @@ class Document:
             yield Part(number, block.title, len(lines), styled=lines, is_title=True)
         empty = True
         try:
-            for some in batched(block.lines, LINES):
+            for some in together(block.lines):
                 empty = False
                 yield Part(number, "".join(words(line) + "\n" for line in some), len(some), styled=some)
             for text in cut(block.text):
@@ -173,6 +172,23 @@ class Document:
 def _said(number: int, error: BaseException) -> Part:
     hint = getattr(error, "hint", "")
     return Part(number, f"{error}\n{hint}".rstrip("\n"), 1 + bool(hint), "error")
+
+
+def together(lines: Iterable[Line]) -> Iterator[tuple[Line, ...]]:
+    """Lines, some at a time."""
+    some: list[Line] = []
+    try:
+        for line in lines:
+            some.append(line)
+            if len(some) == LINES:
+                yield tuple(some)
+                some = []
+    except UNREADABLE:  # what came before it is there
+        if some:
+            yield tuple(some)
+        raise
+    if some:
+        yield tuple(some)
 
 
 def cut(chunks: Iterable[str], most: int = PART) -> Iterator[str]:

@@ -25,7 +25,7 @@ def readable(chunks: Iterable[str]) -> Iterator[str]:
         if begin.strip():
             break
     whole = chain([begin], pieces)
-    return indented(whole) if begin.lstrip()[:1] in ("{", "[") else whole
+    yield from indented(whole) if begin.lstrip()[:1] in ("{", "[") else whole
 
 
 def indented(chunks: Iterable[str]) -> Iterator[str]:

@@ -29,7 +29,6 @@ def request(archive: Archive, view: View, step: Step, raw: bool) -> Iterator[Blo
         yield NO_CALL
         return
     body = exchange.body
-    socket = body.get("http") == "websocket"
     yield Block(
         lines=[
             styled(f"{body['method']} {body['url']} {body.get('http', '')}".rstrip(), "bold"),
@@ -45,8 +44,11 @@ def request(archive: Archive, view: View, step: Step, raw: bool) -> Iterator[Blo
             *_again(view, exchange),
         ]
     )
-    # A turn of a socket has none of its own.
-    yield _headers(body["headers"], "of the handshake: see its own request" if socket else "(none)")
+    handshake = next((view.calls.exchanges[d] for d in exchange.opened.parents if d in view.calls.exchanges), None)
+    if handshake is not None and not body["headers"]:  # a turn of a socket, which has none of its own
+        yield _headers(handshake.body["headers"], f" of the handshake {handshake.hash.short()}")
+    else:
+        yield _headers(body["headers"])
     yield from _body(archive, exchange.request, raw)
 
 
@@ -70,7 +72,7 @@ def response(archive: Archive, view: View, step: Step, raw: bool) -> Iterator[Bl
             ),
         ]
     )
-    yield _headers(head.get("headers", ()), "(none)")
+    yield _headers(head.get("headers", ()))
     if exchange.end is not None:
         yield from _body(archive, exchange.response, raw)
     else:
@@ -96,9 +98,9 @@ def _body(archive: Archive, ref: BodyRef | None, raw: bool) -> Iterator[Block]:
     )
 
 
-def _headers(headers: Iterable[tuple[bytes, bytes]], empty: str) -> Block:
+def _headers(headers: Iterable[tuple[bytes, bytes]], whose: str = "") -> Block:
     lines = [joined(styled(f"{_latin(name)}: ", "dim"), styled(_latin(value))) for name, value in headers]
-    return Block(f"headers · {len(lines)}", lines=lines, empty=empty)
+    return Block(f"headers{whose} · {len(lines)}", lines=lines, empty="(none)")
 
 
 def _again(view: View, exchange: Exchange) -> Iterator[Line]:

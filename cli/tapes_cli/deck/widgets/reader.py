@@ -86,6 +86,7 @@ class Reader(ScrollView, can_focus=True):
     def show(self, document: Document, *, keep: bool = False) -> None:
         """Show another document as soon as some of it is read; until then the one before stays. `keep`: it is the same
         thing read again, so go on where we are."""
+        self._coming = None
         self._stop()
         place = self._layout.character(self._top) if keep else Place(0, 0, 0)
         self._coming = (document, place)
@@ -236,7 +237,7 @@ class Reader(ScrollView, can_focus=True):
 
     def _pursue(self, steps: Iterator[Callable[[], None] | None]) -> None:
         """Take steps in a worker until one of them is something to do here."""
-        self._stop()
+        self._asked += 1
         asked = self._asked
 
         def work() -> None:
@@ -255,11 +256,13 @@ class Reader(ScrollView, can_focus=True):
         self._pursuit = self.run_worker(work, group="reader", exclusive=True, thread=True)
 
     def _stop(self) -> None:
+        """Something else is wanted, and of the page that comes, if one does: so it is shown now, whatever there is."""
         self._asked += 1
         self.says = ""
         if self._pursuit is not None:
             self._pursuit.cancel()
             self._pursuit = None
+        self._take()
 
     def on_reader_read(self, message: Read) -> None:
         message.stop()

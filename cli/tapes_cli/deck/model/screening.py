@@ -128,9 +128,11 @@ class Screening:
         """Show the screen at a time; False where `stop` has said so on the way."""
         self._arrived = self._playback.go_to(at_ns, stop)
         self._since_ns, self._stopped = self._playback.at_ns, None
-        if self._arrived:
-            self._playback.keyframes.save()
         return self._arrived
+
+    def keep(self) -> None:
+        """Write down what makes the next seeking quicker."""
+        self._playback.keyframes.save()
 
     def event(self, direction: int) -> int | None:
         """The time of the next thing that happened, or of the one before."""

@@ -82,6 +82,10 @@ class Projector:
             self.go_to(0)
         self._go_on()
 
+    def close(self) -> None:
+        """Nobody looks any more."""
+        self._ask, self.playing = None, False
+
     @property
     def times(self) -> Times | None:
         return self.seen.times if self.seen else None
@@ -168,8 +172,12 @@ class Projector:
 
     def _go(self, screening: Screening, ask: Ask, stop: Callable[[], bool]) -> None:
         at = ask.at_ns if ask.step is None else screening.times.moment(ask.step)
-        if at is not None and not screening.go_to(at, stop):
-            return
+        if at is not None:
+            arrived = screening.go_to(at, stop)
+            if arrived or self._ask is not ask:
+                screening.keep()
+            if not arrived:
+                return
         for _ in range(abs(ask.events)):
             at = screening.event(ask.events)
             if at is not None:

@@ -87,6 +87,9 @@ class Terminal(TapeScreen):
         self._arrange()
         self.call_after_refresh(self._tell)
 
+    def on_unmount(self) -> None:
+        self.projector.close()
+
     def on_screen_suspend(self) -> None:
         self.projector.play(False)
 
@@ -131,11 +134,10 @@ class Terminal(TapeScreen):
             return
         if self.none.display:
             self.none.display, self.picture.display = False, True
-        if seen.arrived:
-            before = self.picture.shot
-            self.picture.show(seen.shot)
-            if before is None or before.columns != seen.shot.columns:
-                self._arrange()
+        before = self.picture.shot
+        self.picture.show(seen.shot)
+        if before is None or before.columns != seen.shot.columns:
+            self._arrange()
         number = seen.times.step_at(seen.at_ns)
         if seen.stopped is not None:
             number, why = seen.stopped
@@ -192,7 +194,7 @@ class Terminal(TapeScreen):
             self.timebar.show(None, 0, BLANK)
             return
         upto = clock(seen.times.upto_ns)
-        at = projector.at_ns if not seen.arrived else seen.at_ns
+        at = seen.at_ns
         ended = seen.ended and not projector.playing
         sign = "▶" if projector.playing else "■" if ended and seen.times.ended else "❚❚"
         cap = self.tape.idle_cap_s
@@ -207,7 +209,7 @@ class Terminal(TapeScreen):
         if seen is not None:
             hole = seen.times.hole(seen.at_ns)
             if not seen.arrived:
-                parts.append(styled(f"reading on to {clock(self.projector.at_ns)} …", "accent"))
+                parts.append(styled(f"on the way to {clock(self.projector.at_ns)} …", "accent"))
             if hole is not None:
                 parts.append(styled(f"incomplete from {clock(hole[0])} on: {hole[1]}", "error"))
             if not seen.times.ended:

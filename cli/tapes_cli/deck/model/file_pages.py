@@ -3,7 +3,7 @@ content of one, or whose each of its lines is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import dropwhile
 from typing import Literal
 
@@ -26,8 +26,8 @@ type Face = Literal["diff", "content", "blame"]
 FACES: tuple[Face, ...] = ("diff", "content", "blame")
 _SIDES = {"+": "ok", "-": "error", "@": "accent", "\\": "dim"}
 _SAID, _HASH, _BY = 100, 76, 50
-_WHO = 24
-"""Columns for who it was, beside a line."""
+_TOLD, _WHO = 60, 24
+"""Columns for who it was: above a page, and beside a line."""
 
 
 @dataclass
@@ -103,7 +103,8 @@ def _heads(one: Version, said: str = "") -> list[Line]:
     hashed = one.held.hash.short(12) if one.held is not None and one.held.hash is not None else ""
     size = output.size(one.held.size) if one.held is not None else ""
     what = one.what if one.what != "start" else ""
-    parts = (one.name, what, one.by, one.said, size, hashed, output.wall(one.wall_ns))
+    who = output.fit(one.by, _TOLD)
+    parts = (one.name, what, who, one.said, size, hashed, output.wall(one.wall_ns))
     about = styled(" · " + " · ".join(part for part in parts if part))
     lines = [joined(styled(shown(one.path), "bold"), about), styled(said, "dim"), styled(one.note, "warn")]
     return [line for line in lines if line]
@@ -160,18 +161,9 @@ def _blamed(found: Sequence[tuple[Blamed, Change | None]]) -> Iterator[Line]:
         yield joined(styled(f"{step:>5} ", "accent"), padded(who, wide), number, tabbed(text, "" if change else "dim"))
 
 
-def counted(
-    files: Files, versions: Versions, told: Callable[[], None], is_over: Callable[[], bool]
-) -> Mapping[int, str]:
-    """Fills in what came and went, from the version that stands now outwards; `told` after each."""
+def counted(files: Files, versions: Versions) -> Iterator[int]:
+    """Fills in what came and went, from the version that stands now outwards: those that have been, as they are."""
     now = max(versions.history.now, 0)
-    for index in _outwards(now, len(versions)):
-        if is_over():
-            break
+    for index in sorted(range(len(versions)), key=lambda index: abs(index - now)):
         versions.delta[index] = delta(files, versions.history, index)
-        told()
-    return versions.delta
-
-
-def _outwards(middle: int, count: int) -> Iterator[int]:
-    return iter(sorted(range(count), key=lambda index: abs(index - middle)))
+        yield index

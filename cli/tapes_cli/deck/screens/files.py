@@ -8,14 +8,13 @@ chosen file, and is overtaken by the next.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.events import Key as Pressed
-from textual.timer import Timer
 from textual.widgets import Input
 from textual.worker import get_current_worker
 
@@ -74,7 +73,6 @@ class FilesScreen(TapeScreen):
         self.listed: FileList | None = None
         self._listed_of: tuple[View, int, Look] | None = None
         self._busy = False
-        self._soon: Timer | None = None
 
     def body(self) -> ComposeResult:
         with Horizontal(id="files-panes"):
@@ -154,7 +152,7 @@ class FilesScreen(TapeScreen):
         step = listed.listing.step
         words = f" · with “{look.words}”" if look.words else ""
         empty = "" if len(listed) else ": none"
-        what = "all files" if look.everything else "what changed since the start (a: all)"
+        what = "all files" if look.everything else "what changed (a: all)"
         return joined(styled(f"when step {step} was over", "accent"), styled(f" · {what}{words}{empty}", "dim"))
 
     def _clear(self) -> None:
@@ -174,35 +172,27 @@ class FilesScreen(TapeScreen):
         if row is None:
             self._clear()
         else:
-            self._later(lambda: self._read_versions(row, self.tape.number))
-
-    def _later(self, then: Callable[[], object]) -> None:
-        if self._soon is not None:
-            self._soon.stop()
-        self._soon = self.set_timer(SOON_S, then)
+            self._read_versions(row, self.tape.number)
 
     @work(thread=True, exclusive=True, group="file", exit_on_error=False)
     def _read_versions(self, row: Row, number: int) -> None:
-        files, worker = self.kept.files, get_current_worker()
-        if files is None:
+        files = self.kept.files
+        time.sleep(SOON_S)
+        if files is None or get_current_worker().is_cancelled:
             return
         try:
             versions = Versions(files.history(row, number))
         except TapesError as error:
             self.post_message(VersionsRead((row.root, row.path), None, trouble(error)))
             return
-        if worker.is_cancelled:
-            return
         self.post_message(VersionsRead((row.root, row.path), versions))
         told = time.monotonic()
-
-        def counting() -> None:
-            nonlocal told
+        for _ in counted(files, versions):
+            if get_current_worker().is_cancelled:
+                return
             if time.monotonic() - told > COUNTED_S:
                 told = time.monotonic()
                 self.post_message(VersionsCounted(versions))
-
-        counted(files, versions, counting, lambda: worker.is_cancelled)
         self.post_message(VersionsCounted(versions))
 
     def on_versions_read(self, message: VersionsRead) -> None:

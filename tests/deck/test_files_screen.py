@@ -140,15 +140,19 @@ async def test_a_list_has_what_changed_first(story: Path) -> None:
 
 
 async def test_directories_open_and_close(story: Path) -> None:
+    shut, half = ["src/", "bin", "moved"], ["src/", "src/deep/", "bin", "moved"]
+    whole = ["src/", "src/deep/", "src/deep/a", "bin", "moved"]
     async with deck(story, "story:4") as pilot:
         await press(pilot, "3", "0", "enter")
-        assert paths(pilot) == ["src/", "bin", "moved"]
-        await press(pilot, "l", "l", "h")
-        assert paths(pilot) == ["src/", "src/deep/", "bin", "moved"] or "src/deep/a" not in paths(pilot)
-        await press(pilot, "0", "right")
-        assert "src/deep/" in paths(pilot)
-        await press(pilot, "left")
-        assert paths(pilot) == ["src/", "bin", "moved"] or files(pilot).rows.cursor == 0
+        assert paths(pilot) == shut
+        await press(pilot, "right")
+        assert paths(pilot) == whole
+        await press(pilot, "l", "left")
+        assert paths(pilot) == half
+        await press(pilot, "h")
+        assert (paths(pilot), files(pilot).rows.cursor) == (half, 0)
+        await press(pilot, "h")
+        assert paths(pilot) == shut
 
 
 async def test_the_cursor_goes_out_to_the_directory_and_back_from_the_versions(story: Path) -> None:
@@ -251,7 +255,7 @@ async def test_without_snapshots_it_is_said_and_what_calls_tell_is_shown(story: 
     async with deck(story, "calls:4", size=LARGE) as pilot:
         await press(pilot, "3")
         assert "no snapshot of the directory" in shown(pilot) and "--no-worktree" in shown(pilot)
-        assert paths(pilot) == ["outside/work/", "outside/work/a"] or "a" in "".join(paths(pilot))
+        assert paths(pilot)[-1].endswith("a")
         assert "-first" in page(pilot) and "+second" in page(pilot)
         await press(pilot, "v", "v")
         assert "can not be told without snapshots" in page(pilot)

@@ -6,7 +6,7 @@ A narrow terminal has no room for what is the same in every line: then who ran i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -26,6 +26,7 @@ STREAMS = {"o": "out", "e": "err", "m": "both"}
 HEAD = ("time", "who", "cwd", "command", "exit", "took", "bytes", "verdict")
 LINE = HEAD.index("command")
 RIGHT = frozenset({"exit", "took", "bytes"})
+type Cells = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -79,12 +80,13 @@ class Table:
     many_days: bool
 
     @classmethod
-    def of(cls, found: list[Command], width: int) -> Table:
+    def of(cls, found: Sequence[Command], width: int, rows: Sequence[Cells] = ()) -> Table:
+        """`rows`: their cells, where these were made before."""
         depths: dict[Any, int] = {}
         for one in found:
             depths[one.hash] = depths.get(one.outer, -1) + 1
-        many_days = len({output.wall(one.wall_ns)[:10] for one in found}) > 1
-        rows = [_cells(one, many_days) for one in found]
+        many_days = on_many_days(found)
+        rows = rows or [cells(one, many_days) for one in found]
         narrow = width < NARROW
         same = {n for n in (1, 2) if narrow and len({row[n] for row in rows}) == 1}
         lifted = tuple(("" if n == 1 else "in ") + rows[0][n] for n in sorted(same) if rows[0][n])
@@ -100,16 +102,19 @@ class Table:
     def head(self) -> str:
         return "  " + " ".join(_placed(HEAD[n], n, self.widths[n]) for n in self.shown).rstrip()
 
+    def row(self, one: Command, row: Cells) -> str:
+        """Its cells, each in its column."""
+        told = list(row)
+        told[2] = _tail_of(told[2], self.widths[2])
+        told[LINE] = "  " * self.depths[one.hash] + told[LINE]
+        return " ".join(_placed(output.fit(told[n], self.widths[n]), n, self.widths[n]) for n in self.shown)
+
     def lines(self, one: Command) -> Iterator[str]:
         """One line; a second where asked and ran are two, and one for what is wrong."""
-        cells = list(_cells(one, self.many_days))
-        cells[2] = _tail_of(cells[2], self.widths[2])
-        cells[LINE] = "  " * self.depths[one.hash] + cells[LINE]
-        wrong = set(one.judgement.verdicts) - {"matched"}
-        mark = "!" if wrong else "✗" if one.failed else " "
-        text = " ".join(_placed(output.fit(cells[n], self.widths[n]), n, self.widths[n]) for n in self.shown).rstrip()
+        wrong = doubts(one)
+        text = self.row(one, cells(one, self.many_days)).rstrip()
         colour = "yellow" if wrong else "red" if one.failed else None
-        yield output.styled(f"{mark} {text}", fg=colour, bold=bool(wrong) or None)
+        yield output.styled(f"{mark(one)} {text}", fg=colour, bold=bool(wrong) or None)
         before = range(1 if output.width() < NARROW else LINE)
         indent = 2 + sum(self.widths[n] + 1 for n in self.shown if n in before)
         room = output.width() - indent
@@ -119,7 +124,21 @@ class Table:
             yield " " * indent + output.fit(output.harmless(one.judgement.why), room)
 
 
-def _cells(one: Command, many_days: bool) -> tuple[str, ...]:
+def doubts(one: Command) -> set[str]:
+    """Verdicts by which not all is as it should be."""
+    return set(one.judgement.verdicts) - {"matched"}
+
+
+def mark(one: Command) -> str:
+    return "!" if doubts(one) else "✗" if one.failed else " "
+
+
+def on_many_days(found: Iterable[Command]) -> bool:
+    return len({output.wall(one.wall_ns)[:10] for one in found}) > 1
+
+
+def cells(one: Command, many_days: bool) -> Cells:
+    """By HEAD, harmless."""
     who = one.participant
     name = who.name or who.kind if who.kind != "harness" else f"{who.name} (own)"
     return tuple(

@@ -34,6 +34,7 @@ SWITCH_S = 0.001
 """How long a worker may keep the interpreter from whoever answers a key."""
 VIEWS = {
     "timeline": ("timeline", "Timeline"),
+    "commands": ("commands", "Commands"),
     "files": ("files", "FilesScreen"),
     "terminal": ("terminal", "Terminal"),
     "compare": ("compare", "CompareScreen"),

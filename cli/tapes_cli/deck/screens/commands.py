@@ -13,7 +13,6 @@ from textual.worker import get_current_worker
 
 from tapes.errors import TapesError, UsageError
 from tapes.session.commands import Command
-from tapes_cli import output
 from tapes_cli.audit_screen import doubts
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.model.commands import MODES, Audit, Listed, document
@@ -21,12 +20,13 @@ from tapes_cli.deck.model.document import Document
 from tapes_cli.deck.model.results import said
 from tapes_cli.deck.model.styled import Line, dotted, styled
 from tapes_cli.deck.model.tape import Tape, Told
+from tapes_cli.deck.model.trouble import trouble
 from tapes_cli.deck.screens.base import TapeScreen
-from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.box import Box
 from tapes_cli.deck.widgets.head import Head
 from tapes_cli.deck.widgets.reader import Reader
 from tapes_cli.deck.widgets.rows import Rows
+from tapes_cli.deck.widgets.said import Said
 
 SETTLE_S = 0.03
 """How long keys must be still before a command is shown in full."""
@@ -52,7 +52,7 @@ class Commands(TapeScreen):
 
     def __init__(self, tape: Tape) -> None:
         super().__init__(tape)
-        self.counts = Bar(id="counts")
+        self.counts = Said(id="counts")
         self.box = Box("words, or options of tapes commands: exit:nonzero verdict:unmatched cwd:DIR", id="narrow")
         self.head = Head(id="commands-head")
         self.rows = Rows(id="commands")
@@ -92,7 +92,7 @@ class Commands(TapeScreen):
             self.post_message(found)
 
     def on_commands_unread(self, message: Unread) -> None:
-        self.counts.say(f"the commands can not be read: {output.harmless(str(message.error))}", "error")
+        self.counts.tell(*trouble(message.error))
 
     def on_commands_read(self, message: Read) -> None:
         self.told = message.told

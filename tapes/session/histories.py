@@ -40,7 +40,7 @@ from tapes.wire.turns import (
 
 SMALL = 64 * 1024
 """Bytes of a body that is read whole in any case."""
-BEFORE = (2, 12)
+BEFORE = (1, 12)
 """Messages read again before the first that may be new; with the second where the first did not do."""
 FIRST = 2
 """Messages of a history's beginning that every reading has: they say what it is for."""

@@ -63,7 +63,7 @@ def load(data: bytes | str, *, mended: bool = True) -> Loaded:
         value = mend_value(parsed)
         if value is not parsed:
             problems.append(NO_UNICODE)
-    return Loaded(value, None, tuple(dict.fromkeys(problems)))
+    return Loaded(value, None, tuple(dict.fromkeys(problems)) if problems else ())
 
 
 def mend(text: str) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import ClassVar
 
-from textual.app import App
 from textual.filter import Monochrome, NoColor
 from textual.notifications import SeverityLevel
 
@@ -19,6 +18,7 @@ from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.dialogs.export import Export
 from tapes_cli.deck.dialogs.pick import Pick
 from tapes_cli.deck.finder import Finder
+from tapes_cli.deck.keyboard import Typed
 from tapes_cli.deck.model.shelf import Shelf
 from tapes_cli.deck.model.tape import Seeking, Tape
 from tapes_cli.deck.running import LONG_S, SHORT_S, Then, ran, typed
@@ -51,7 +51,7 @@ class Target:
     number: int | None = None
 
 
-class Deck(App[None]):
+class Deck(Typed):
     TITLE = "tapes"
     CSS_PATH = "deck.tcss"
     BINDINGS: ClassVar = bindings("deck")

@@ -36,6 +36,7 @@ class Dialog[T](ModalScreen[T | None]):
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title = styled(title, "bold")
+        self.is_unsettled = False
 
     def compose(self) -> ComposeResult:
         with Vertical():

@@ -40,6 +40,7 @@ class Jump(Dialog[Spot]):
 
     @on(Input.Submitted, "#where")
     def _submitted(self, message: Input.Submitted) -> None:
+        self.is_unsettled = True
         self._look(message.value, go=True)
 
     @work(exclusive=True, group="spots", exit_on_error=False)
@@ -55,14 +56,15 @@ class Jump(Dialog[Spot]):
             self._show(())
             self.say(styled(str(error), "error"), styled(error.hint, "dim"))
             return
-        self._show(found, text)
+        self._show(found, text, going=go and len(found) == 1)
         if go and len(found) == 1:
             self._open(found[0])
         elif go:
             self.query_one("#spots").focus()
 
-    def _show(self, found: Sequence[Spot], text: str = "") -> None:
+    def _show(self, found: Sequence[Spot], text: str = "", *, going: bool = False) -> None:
         self._found = found
+        self.is_unsettled = going
         rows = self.query_one("#spots", Rows)
         rows.display = len(found) > 1
         rows.show(Lines([spot.line for spot in found]), 0)
@@ -82,6 +84,7 @@ class Jump(Dialog[Spot]):
         try:
             self.dismiss(await asyncio.to_thread(opened, self._archive, spot))
         except TapesError as error:
+            self.is_unsettled = False
             self.say(styled(str(error), "error"), styled(error.hint, "dim"))
 
     def key_down(self) -> None:

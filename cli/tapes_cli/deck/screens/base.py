@@ -57,6 +57,11 @@ class TapeScreen(Doing):
             self.call_after_refresh(self._shown)
         self.set_interval(LIVE_S, self._look)
 
+    @property
+    def is_unsettled(self) -> bool:
+        """Nothing of the session is there yet, and it is being read."""
+        return self.tape.told is None and not self.bar.failed
+
     # -- for the screens to fill in
 
     def on_grown(self) -> None:

@@ -321,7 +321,7 @@ class FilesScreen(TapeScreen):
 
     def action_filter(self) -> None:
         self.filter.display = True
-        self.filter.focus()
+        self.screen.set_focus(self.filter)  # now: the next key is for it
 
     @on(Input.Changed, "#files-filter")
     def _filtered(self, message: Input.Changed) -> None:

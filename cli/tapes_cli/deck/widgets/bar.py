@@ -22,6 +22,8 @@ class Bar(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._line: Line = BLANK
+        self.failed = False
+        """It says what went wrong."""
 
     @property
     def words(self) -> str:
@@ -33,6 +35,7 @@ class Bar(Widget):
 
     def tell(self, line: Line) -> None:
         self._line = line
+        self.failed = any("error" in style for _, style in line[:1])
         self.refresh()
 
     def render_line(self, y: int) -> Strip:

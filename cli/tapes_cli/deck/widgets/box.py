@@ -71,7 +71,7 @@ class Box(Horizontal):
 
     def open(self) -> None:
         self.display = True
-        self.input.focus()
+        self.screen.set_focus(self.input)  # now, not when its turn comes: the next key is for it
 
     def close(self) -> None:
         """Nothing is asked for any more."""

@@ -1,0 +1,42 @@
+"""Keys that come at once do what they would one after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from textual import events
+from textual.pilot import Pilot
+
+from deck.shelf import FIX
+from deck.support import deck, idle, screen, shown
+from tapes_cli.deck.screens.sessions import Sessions
+from tapes_cli.deck.screens.timeline import Timeline
+
+
+async def type_at_once(pilot: Pilot[Any], *keys: str) -> None:
+    for key in keys:
+        pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+    await idle(pilot)
+
+
+async def test_what_is_typed_behind_the_key_that_opens_a_filter_is_typed_in_it(home: Path) -> None:
+    async with deck(home) as pilot:
+        await type_at_once(pilot, "slash", *"hostile", "enter")
+        assert len(pilot.app.screen_stack) == 3 and "hostile" in screen(pilot)[0]
+
+
+async def test_steps_typed_behind_the_key_that_opens_a_session_are_walked_there(home: Path) -> None:
+    async with deck(home) as pilot:
+        assert isinstance(pilot.app.screen, Sessions)
+        await type_at_once(pilot, "j", "j", "enter", "j", "j", "j")
+        found = pilot.app.screen
+        assert isinstance(found, Timeline) and FIX in shown(pilot)
+        assert found.tape.number == 4
+
+
+async def test_a_jump_typed_at_once_arrives(home: Path) -> None:
+    async with deck(home, FIX) as pilot:
+        await type_at_once(pilot, "g", "2", "0", "enter", "j")
+        found = pilot.app.screen
+        assert isinstance(found, Timeline) and found.tape.number == 21

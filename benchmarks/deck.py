@@ -191,12 +191,17 @@ def _at(took: list[float], share: float) -> float:
     return sorted(took)[min(len(took) - 1, int(len(took) * share))]
 
 
+def newest(home: Path) -> bytes:
+    """What stands in the row of its last session."""
+    with LmdbArchive.open(home / "archive", readonly=True) as archive:
+        found = archive.latest()
+        assert found is not None
+        return found.short().encode()
+
+
 def sessions(home: Path, size: tuple[int, int], keys: int) -> None:
     print(f"10,000 sessions ({(home / 'archive' / 'data.mdb').stat().st_size / 1e6:.0f} MB):")
-    with LmdbArchive.open(home / "archive", readonly=True) as archive:
-        newest = archive.latest()
-        assert newest is not None
-        row = newest.short().encode()
+    row = newest(home)
     first_paint(home, size, row)
 
     def drive(deck: Deck) -> None:
@@ -212,7 +217,7 @@ def steps(home: Path, size: tuple[int, int], keys: int) -> None:
     print(f"a session of 5,000 steps ({(home / 'archive' / 'data.mdb').stat().st_size / 1e6:.0f} MB):")
 
     def drive(deck: Deck) -> None:
-        deck.until(b"1 sessions")
+        deck.until(newest(home))
         deck.rest()
         used = deck.used()
         deck.began = time.perf_counter()

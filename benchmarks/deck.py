@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from large_archives import long, many
 
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.session.view import view
 from terminal import Terminal, clean_environ, terminal
 
 SCRIPT = "import sys; from tapes_cli.entry import main; sys.exit(main())"
@@ -191,17 +192,17 @@ def _at(took: list[float], share: float) -> float:
     return sorted(took)[min(len(took) - 1, int(len(took) * share))]
 
 
-def newest(home: Path) -> bytes:
-    """What stands in the row of its last session."""
+def newest(home: Path) -> tuple[bytes, bytes]:
+    """What stands in the row of its last session; and what its title says when all of it was read."""
     with LmdbArchive.open(home / "archive", readonly=True) as archive:
         found = archive.latest()
         assert found is not None
-        return found.short().encode()
+        return found.short().encode(), f" {len(list(view(archive, found).steps))} steps ".encode()
 
 
 def sessions(home: Path, size: tuple[int, int], keys: int) -> None:
     print(f"10,000 sessions ({(home / 'archive' / 'data.mdb').stat().st_size / 1e6:.0f} MB):")
-    row = newest(home)
+    row, _ = newest(home)
     first_paint(home, size, row)
 
     def drive(deck: Deck) -> None:
@@ -216,13 +217,15 @@ def sessions(home: Path, size: tuple[int, int], keys: int) -> None:
 def steps(home: Path, size: tuple[int, int], keys: int) -> None:
     print(f"a session of 5,000 steps ({(home / 'archive' / 'data.mdb').stat().st_size / 1e6:.0f} MB):")
 
+    row, whole = newest(home)
+
     def drive(deck: Deck) -> None:
-        deck.until(newest(home))
+        deck.until(row)
         deck.rest()
         used = deck.used()
         deck.began = time.perf_counter()
         deck.seen.type(b"\r")
-        for what, text in (("opened, to its first steps", b"   2  "), ("all of it read", b"exit 0")):
+        for what, text in (("opened, to its first steps", b"   2  "), ("all of it read", whole)):
             took = 1e3 * deck.until(text)
             print(f"  {what}: {took:.0f} ms, of processor time {1e3 * (deck.used() - used):.0f} ms", flush=True)
         held(deck, b"j")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound, Withheld
@@ -19,9 +19,6 @@ from tapes.values import dataclass
 from tapes.wire.turns import Json, RequestReading
 from tapes_cli import output
 from tapes_cli.story import Story, label
-
-if TYPE_CHECKING:
-    from tapes_cli.changed import Changed
 
 LONGEST_FACT = 200
 ELSEWHERE = ("diff", "said", "usage", "why", "asked", "files")
@@ -49,8 +46,8 @@ class Section:
     """The lines say why there is nothing else."""
 
 
-def title(step: Step) -> str:
-    return f"step {step.number} · {step.type} · {output.wall(step.wall_ns)} · record {step.hash.hex()}"
+def title(step: Step, record: str) -> str:
+    return f"step {step.number} · {step.type} · {output.wall(step.wall_ns)} · record {record}"
 
 
 def about(step: Step) -> str:
@@ -61,7 +58,7 @@ def about(step: Step) -> str:
 
 def head(step: Step) -> list[str]:
     """What a step is, in two lines."""
-    return [output.styled(title(step), bold=True), output.harmless(about(step))]
+    return [output.styled(title(step, step.hash.hex()), bold=True), output.harmless(about(step))]
 
 
 def text_of(step: Step) -> list[str]:
@@ -74,11 +71,17 @@ def brief_page(step: Step) -> list[str]:
     return [*head(step), "", *text_of(step)]
 
 
+class Changes(Protocol):
+    def section(self, step: Step) -> list[str]:
+        """What a step did to files, in lines; captured text is in them as it came."""
+        ...
+
+
 class Page:
     """Everything about one step of a session."""
 
     def __init__(
-        self, archive: Archive, view: View, steps: Sequence[Step], step: Step, changed: Changed | None = None
+        self, archive: Archive, view: View, steps: Sequence[Step], step: Step, changed: Changes | None = None
     ) -> None:
         self._changed = changed
         self._archive, self._view, self._steps, self._step = archive, view, steps, step

@@ -17,7 +17,7 @@ from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.session.view import STEP_TYPES, Step, View, view
 from tapes_cli.deck.model.document import Document
 from tapes_cli.deck.model.json_text import indented, readable
-from tapes_cli.deck.model.pages import TABS, Tab, arguments, page
+from tapes_cli.deck.model.pages import TABS, arguments, page
 from tapes_cli.deck.model.styled import words
 from tapes_cli.main import tapes as verbs
 
@@ -30,7 +30,7 @@ class Read:
         self.view: View = view(archive, archive.names()[name], first_words=True)
         self.steps = list(self.view.steps)
 
-    def page(self, tab: Tab, step: Step, *, raw: bool = False) -> str:
+    def page(self, tab: str, step: Step, *, raw: bool = False) -> str:
         return said(page(tab, self.archive, self.view, self.steps, step, raw=raw))
 
     def of(self, *types: str) -> list[Step]:
@@ -99,7 +99,7 @@ def test_a_request_is_shown_with_its_headers_and_indented_and_byte_for_byte_on_d
     assert text.startswith(f"{exchange.body['method']} {exchange.body['url']}")
     assert '\n{\n  "' in text and json.loads(text[text.index("\n{\n") :]) == json.loads(body)
     assert body in fix.page("request", step, raw=True)
-    assert exchange.request.hash.hex() in text
+    assert exchange.request.hash.short() in text
 
 
 def test_a_response_is_shown_as_it_came(fix: Read) -> None:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, get_args
 
 from tapes.archive.base import Archive
 from tapes.session.calls import Calls
 from tapes.session.view import Step, View
 from tapes_cli.deck.model import context, wire_pages
-from tapes_cli.deck.model.document import Block, Document
+from tapes_cli.deck.model.document import UNREADABLE, Block, Document
 from tapes_cli.deck.model.outline import STYLES
 from tapes_cli.deck.model.styled import Line, styled
-from tapes_cli.step_page import Page, Section, about, title
+from tapes_cli.step_page import Changes, Page, Section, about, title
 from tapes_cli.story import ACTION_ICONS, ICONS, Story
 
-if TYPE_CHECKING:
-    from tapes_cli.changed import Changed
-
-type Tab = Literal["read", "request", "response", "record", "context"]
-TABS: tuple[Tab, ...] = get_args(Tab.__value__)
+TABS = ("read", "request", "response", "record", "context")
 
 LARGEST = 1 << 20
 """Characters of a call's input that is still told field by field."""
@@ -30,23 +25,43 @@ WORDS = {"thinking": "italic", "reminder": "dim", "error": "error", "gap": "erro
 """Styles of a step's own words, where they are not plain."""
 
 
+class _Later:
+    """What steps did to files, found out when a page has come to it. What can not be read is said there: the rest of
+    the page is behind it."""
+
+    def __init__(self, changed: Callable[[], Changes | None]) -> None:
+        self._changed = changed
+
+    def section(self, step: Step) -> list[str]:
+        try:
+            found = self._changed()
+            return found.section(step) if found else []
+        except UNREADABLE as error:
+            return [f"can not be read: {error}"]
+
+
+def with_own_calls(archive: Archive, view: View) -> View:
+    """For a worker: the readings of the view itself are those of whoever reads the session, and stay in memory."""
+    return replace(view, calls=Calls(archive, view.calls.exchanges))
+
+
 def page(
-    tab: Tab,
+    tab: str,
     archive: Archive,
     view: View,
     steps: Sequence[Step],
     step: Step,
     *,
-    changed: Changed | None = None,
+    changed: Callable[[], Changes | None] = lambda: None,
     raw: bool = False,
 ) -> Document:
     """One tab of a step. `raw`: bodies, inputs and records byte for byte instead of in a form to read. `steps` are all
-    of `view`. Reads nothing; the document does, in whatever thread asks it for more."""
-    # Readings of its own: those of the view are the worker's that reads the session, and stay in memory with it.
-    own = replace(view, calls=Calls(archive, view.calls.exchanges))
+    of `view`; `changed` finds out what they did to files, which takes a while. Reads nothing itself: the document does,
+    in whatever thread asks it for more. ValueError for a tab that there is not."""
+    own = with_own_calls(archive, view)
     match tab:
         case "read":
-            return Document(_read(Page(archive, own, steps, step, changed), step, raw))
+            return Document(_read(Page(archive, own, steps, step, _Later(changed)), step, raw))
         case "request":
             return Document(wire_pages.request(archive, own, step, raw))
         case "response":
@@ -55,10 +70,12 @@ def page(
             return Document(wire_pages.record(archive, own, step, raw))
         case "context":
             return Document(context.blocks(archive, own, step))
+        case _:
+            raise ValueError(f"a step has no tab {tab!r}")
 
 
 def _read(found: Page, step: Step, raw: bool) -> Iterator[Block]:
-    lines = [styled(title(step), f"bold {STYLES[step.type]}".rstrip()), styled(about(step), "dim")]
+    lines = [styled(title(step, step.hash.short()), f"bold {STYLES[step.type]}".rstrip()), styled(about(step), "dim")]
     text = arguments(step.text) if step.type == "tool.use" and not raw else iter((step.text,))
     yield Block(lines=[*lines, *(styled(line, "dim") for line in found.origin()), ()])
     yield Block(text=text, style=WORDS.get(step.type, ""))

@@ -91,7 +91,7 @@ def _body(archive: Archive, ref: BodyRef | None, raw: bool) -> Iterator[Block]:
         return
     text = decoded(archive.body_chunks(ref), "backslashreplace")
     yield Block(
-        f"body · {output.size(ref.length)} · {ref.hash.hex()}" + (" · as stored" if raw else ""),
+        f"body · {output.size(ref.length)} · {ref.hash.short()}" + (" · as stored" if raw else ""),
         text=text if raw else readable(text),
         size=ref.length,
         empty="(empty)",

@@ -25,8 +25,8 @@ def shown(text: str) -> str:
 
 
 def rows(text: str, columns: int) -> list[Row]:
-    """Where a line that is shown breaks: between words where it can. Rows stand one behind another; at most one blank
-    between two of them is in neither."""
+    """Where a line that is shown breaks: between words, but not before one that fills more than a row by itself. Rows
+    stand one behind another; at most one blank between two of them is in neither."""
     columns = max(columns, NARROWEST)
     if (len(text) if text.isascii() else cell_len(text)) <= columns:
         return [(0, len(text))]
@@ -37,7 +37,7 @@ def _narrow(text: str, columns: int) -> Iterator[Row]:
     start, size = 0, len(text)
     while size - start > columns:
         stop = text.rfind(" ", start, start + columns + 1)
-        if stop <= start or text[start:stop].isspace():  # a row of an indent alone would say nothing
+        if not _breaks(text, start, stop, columns):
             stop = start + columns
             yield start, stop
             start = stop
@@ -48,6 +48,13 @@ def _narrow(text: str, columns: int) -> Iterator[Row]:
         yield start, size
 
 
+def _breaks(text: str, start: int, blank: int, columns: int) -> bool:
+    """Not where the row would be an indent alone."""
+    if blank <= start or text[start:blank].isspace():
+        return False
+    return len(text) - blank <= columns or text.find(" ", blank + 1, blank + columns + 2) >= 0
+
+
 def _wide(text: str, columns: int) -> Iterator[Row]:
     start = used = 0
     blank = -1
@@ -55,7 +62,7 @@ def _wide(text: str, columns: int) -> Iterator[Row]:
         cells = _cells(char)
         if used + cells > columns and at > start:
             stop = at if char == " " else blank
-            if stop > start and not text[start:stop].isspace():
+            if stop == at or _breaks(text, start, stop, columns):
                 yield start, stop
                 start = stop + 1
                 used = sum(map(_cells, text[start:at]))

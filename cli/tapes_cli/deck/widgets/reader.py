@@ -17,6 +17,7 @@ from typing import ClassVar
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
+from textual.actions import SkipAction
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -26,12 +27,13 @@ from textual.worker import Worker, get_current_worker
 
 from tapes_cli import output
 from tapes_cli.deck.actions import bindings
+from tapes_cli.deck.dialogs.find import Find
 from tapes_cli.deck.model.document import Document, Place
 from tapes_cli.deck.model.layout import Layout, Row, Spot
 from tapes_cli.deck.model.seeking import Hit, pattern, seek
-from tapes_cli.deck.model.styled import Line, words
+from tapes_cli.deck.model.styled import Line, styled, words
 from tapes_cli.deck.model.wrapping import shown
-from tapes_cli.deck.widgets.palette import style_of
+from tapes_cli.deck.widgets.palette import strip_of, style_of
 
 AHEAD = 3
 """Screenfuls that are read beyond what is seen."""
@@ -57,8 +59,7 @@ class Reader(ScrollView, can_focus=True):
 
     wraps: reactive[bool] = reactive(True)
     says: reactive[str] = reactive("")
-    """How far reading has come, or how seeking went; empty where there is nothing to say. Also the border's subtitle,
-    where there is a border."""
+    """How far reading has come, or how seeking went: stands over the last row. Empty where there is nothing to say."""
 
     class Read(Message):
         """Of a worker: there is more, or (`then`) all that was asked for. Who has asked is told by `asked`; what an
@@ -77,6 +78,8 @@ class Reader(ScrollView, can_focus=True):
         self._coming: tuple[Document, Place] | None = None
         self._pursuit: Worker[None] | None = None
         self._asked = 0
+        self.sought = ""
+        """What `find` was asked for."""
         self._sought: re.Pattern[str] | None = None
         self._hit: Place | None = None
         self._placing = False
@@ -188,7 +191,20 @@ class Reader(ScrollView, can_focus=True):
         self._stop()
         self._read_on(self.document, lambda: False, lambda: self._go(self._layout.last))
 
+    def action_leave(self) -> None:
+        """One thing at a time: what is being read, what is sought, the reader itself."""
+        if self._pursuit is not None and self.says:
+            self._stop()
+        elif self.sought:
+            self.find("")
+        elif len(self.screen.focus_chain) > 1:
+            self.screen.focus_previous()
+        else:
+            raise SkipAction
+
     def action_aside(self, direction: int) -> None:
+        if self.wraps:
+            raise SkipAction  # there is nothing beside it
         self.scroll_to(x=self.scroll_x + direction * SIDEWAYS, animate=False)
 
     def action_wrap(self) -> None:
@@ -284,18 +300,30 @@ class Reader(ScrollView, can_focus=True):
         longer."""
         self._stop()
         self._hit = None
-        self._sought = pattern(text) if text else None
+        self.sought, self._sought = text, pattern(text) if text else None
         self.refresh()
-        self._seek(1)
+        if text:
+            self._seek(1)
+
+    def action_find(self) -> None:
+        """Ask for what to find."""
+
+        def chosen(text: str | None) -> None:
+            if text is not None:
+                self.find(text)
+
+        self.app.push_screen(Find(self.sought), chosen)
 
     def action_hit(self, step: int) -> None:
-        """The next place below that says what was sought, or the next above."""
+        """The next place below that says what was sought, or the next above. Where nothing is sought here, the key is
+        the screen's."""
+        if self._sought is None:
+            raise SkipAction
         self._stop()
         self._seek(step)
 
     def _seek(self, step: int) -> None:
-        if self._sought is None:
-            return
+        assert self._sought is not None
         here = self._hit
         if here is None:  # what stands at the top is found, too
             here = self._layout.character(self._top)
@@ -351,11 +379,10 @@ class Reader(ScrollView, can_focus=True):
 
     # -- drawing
 
-    def watch_says(self) -> None:
-        self.border_subtitle = self.says.replace("[", r"\[")
-
     def render_line(self, y: int) -> Strip:
         base = self.rich_style
+        if self.says and y == self._rows - 1:
+            return strip_of(self.app, styled(f" {self.says} ", "reverse"), base, self._columns)
         if y >= len(self._view):
             return Strip.blank(self._columns, base)
         spot, line, row = self._view[y]

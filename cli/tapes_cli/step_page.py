@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from tapes.archive.base import Archive
 from tapes.errors import Damaged, NotFound, Withheld
+from tapes.record.kinds import BodyRef
 from tapes.session.commands import Ran, pieces
 from tapes.session.exchanges import Exchange
 from tapes.session.marks import SIGN, marks_of
@@ -36,8 +37,8 @@ class Section:
     """Of as many lines as it has."""
     output: Iterable[str] | None = None
     """A text in pieces that are read as they are taken. Raises Withheld, Damaged and NotFound as the archive does."""
-    size: int = 0
-    """Bytes of the output."""
+    size: int | None = None
+    """Bytes of the output, where that is known."""
     steps: Sequence[Step] = ()
     """A line of the story each."""
     failed: bool = False
@@ -161,7 +162,8 @@ class Page:
     def _output(self, step: Step) -> Iterator[Section]:
         ran = next((c.ran for c in self._view.commands if c.ran and c.ran.start == step.hash), None)
         if ran is not None:
-            yield Section("its output", output=decoded(self._written(ran)), size=sum(ran.counts.values()))
+            size = sum(BodyRef.of(record.body["data"]).length for _, record in ran.outputs)
+            yield Section("its output", output=decoded(self._written(ran)), size=size or None)
 
     def _written(self, ran: Ran) -> Iterator[bytes]:
         for _, data in pieces(self._archive, ran):

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from tapes.errors import Damaged
 from tapes_cli.deck.model.document import PART, Block, Document, Place, cut
 from tapes_cli.deck.model.layout import Layout, Spot
-from tapes_cli.deck.model.seeking import pattern, seek
+from tapes_cli.deck.model.seeking import Hit, pattern, seek
 from tapes_cli.deck.model.styled import styled, words
 from tapes_cli.deck.model.wrapping import rows, shown
 
@@ -177,21 +177,27 @@ def test_every_hit_is_found_once_on_the_way_around(count: int, begin: int) -> No
         here = first = Place(0, begin, 0)
         found = []
         for _ in range(count * 14):
-            hit = next(one for one in seek(document, pattern("needle"), here, step) if one)
+            hit = next(one for one in seek(document, pattern("needle"), here, step) if isinstance(one, Hit))
             found.append(hit.place)
             here = hit.place
         assert len(set(found)) == len(found)
         around = [(place <= first) if step > 0 else (place >= first) for place in found]
         assert around == sorted(around), "first those ahead, then those from the other end"
-        hit = next(one for one in seek(document, pattern("needle"), here, step) if one)
+        hit = next(one for one in seek(document, pattern("needle"), here, step) if isinstance(one, Hit))
         assert hit.place == found[0]
 
 
 def test_capital_letters_count_where_there_are_any() -> None:
     document = Document.of_text("needle\nNeedle\n")
-    assert next(one for one in seek(document, pattern("Needle"), Place(0, 0, -1), 1) if one).place.line == 1
-    assert next(one for one in seek(document, pattern("needle"), Place(0, 0, -1), 1) if one).place.line == 0
-    assert [one for one in seek(document, pattern("nothing"), Place(0, 0, -1), 1) if one] == []
+    assert (
+        next(one for one in seek(document, pattern("Needle"), Place(0, 0, -1), 1) if isinstance(one, Hit)).place.line
+        == 1
+    )
+    assert (
+        next(one for one in seek(document, pattern("needle"), Place(0, 0, -1), 1) if isinstance(one, Hit)).place.line
+        == 0
+    )
+    assert [one for one in seek(document, pattern("nothing"), Place(0, 0, -1), 1) if isinstance(one, Hit)] == []
 
 
 def test_lines_with_styles_keep_them_and_are_copied_as_words() -> None:

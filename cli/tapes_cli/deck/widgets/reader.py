@@ -62,11 +62,11 @@ class Reader(ScrollView, can_focus=True):
     """How far reading has come, or how seeking went: stands over the last row. Empty where there is nothing to say."""
 
     class Read(Message):
-        """Of a worker: there is more, or (`then`) all that was asked for. Who has asked is told by `asked`; what an
-        overtaken one says is not heard."""
+        """Of a worker: how far it is, or what is to be done now that all is there. Who has asked is told by `asked`:
+        what an overtaken one says is not heard."""
 
-        def __init__(self, asked: int, then: Callable[[], None] | None = None) -> None:
-            self.asked, self.then = asked, then
+        def __init__(self, asked: int, come: str | Callable[[], None]) -> None:
+            self.asked, self.come = asked, come
             super().__init__()
 
     def __init__(self, document: Document | None = None, *, id: str | None = None, classes: str | None = None) -> None:
@@ -244,14 +244,14 @@ class Reader(ScrollView, can_focus=True):
             then()
             return
 
-        def steps() -> Iterator[Callable[[], None] | None]:
+        def steps() -> Iterator[str | Callable[[], None]]:
             while not reached() and document.more():
-                yield None
+                yield _progress(document)
             yield then
 
         self._pursue(steps())
 
-    def _pursue(self, steps: Iterator[Callable[[], None] | None]) -> None:
+    def _pursue(self, steps: Iterator[str | Callable[[], None]]) -> None:
         """Take steps in a worker until one of them is something to do here."""
         self._asked += 1
         asked = self._asked
@@ -259,14 +259,11 @@ class Reader(ScrollView, can_focus=True):
         def work() -> None:
             worker = get_current_worker()
             told = 0.0
-            for then in steps:
+            for come in steps:
                 if worker.is_cancelled:
                     return
-                if then is not None:
-                    self.post_message(self.Read(asked, then))
-                    return
-                if time.monotonic() - told > SOON:
-                    self.post_message(self.Read(asked))
+                if callable(come) or time.monotonic() - told > SOON:
+                    self.post_message(self.Read(asked, come))
                     told = time.monotonic()
 
         self._pursuit = self.run_worker(work, group="reader", exclusive=True, thread=True)
@@ -284,14 +281,14 @@ class Reader(ScrollView, can_focus=True):
         message.stop()
         if message.asked != self._asked:
             return
-        if message.then is not None:
+        if callable(message.come):
             self._pursuit = None
             self.says = ""
             self._layout.grow()
-            message.then()
+            message.come()
         elif self._coming is None:
             self._settle()
-            self.says = _progress(self.document)
+            self.says = message.come
 
     # -- finding
 
@@ -328,11 +325,15 @@ class Reader(ScrollView, can_focus=True):
         if here is None:  # what stands at the top is found, too
             here = self._layout.character(self._top)
             here = here._replace(at=here.at - (step > 0))
-        found = seek(self.document, self._sought, here, step)
+        document = self.document
+        found = seek(document, self._sought, here, step)
 
-        def steps() -> Iterator[Callable[[], None] | None]:
+        def steps() -> Iterator[str | Callable[[], None]]:
             for hit in found:
-                yield None if hit is None else partial(self._found, hit)
+                if isinstance(hit, Hit):
+                    yield partial(self._found, hit)
+                    return
+                yield _sought_in(document, hit)
             yield partial(self._found, None)
 
         self._pursue(steps())
@@ -425,6 +426,12 @@ def between(line: Line, start: int, stop: int) -> Line:
             found.append((text[max(0, start - at) : stop - at], style))
         at = end
     return tuple(found)
+
+
+def _sought_in(document: Document, part: int) -> str:
+    if part >= len(document.parts):
+        return _progress(document)
+    return f"seeking: {100 * part // len(document.parts)}% of what was read"
 
 
 def _progress(document: Document) -> str:

@@ -11,14 +11,16 @@ import pytest
 from textual.pilot import Pilot
 
 from deck.shelf import AGAIN, FIX, HOSTILE
-from deck.support import LARGE, SMALL, USUAL, deck, press, screen, shown
+from deck.support import LARGE, SMALL, USUAL, deck, idle, press, screen, shown
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.errors import Damaged
 from tapes.session.screen import tape as tape_module
 from tapes.session.screen.playback import screen_at
 from tapes.session.screen.tape import Tape as Recording
 from tapes.session.screen.tape import tape_of
+from tapes_cli.deck.app import Deck, Target
 from tapes_cli.deck.screens.terminal import Terminal
+from terminal_tape import TerminalSession
 
 SECOND = 1_000_000_000
 
@@ -136,6 +138,20 @@ async def test_failures_are_those_of_every_screen(home: Path) -> None:
         first = step(pilot)
         await press(pilot, "right_square_bracket", "left_square_bracket")
         assert step(pilot) == first
+
+
+async def test_a_time_is_jumped_to_as_the_clock_shows_it_and_a_step_by_its_number(home: Path) -> None:
+    async with deck(home, FIX) as pilot:
+        await press(pilot, "4", "g", *"12.5s", "enter")
+        assert at(pilot) == 12.5
+        assert " 0:12.5/" in screen(pilot)[-2]
+        times = terminal(pilot).projector.times
+        assert times is not None
+        there = times.step_at(round(12.5 * SECOND))
+        assert there is not None
+        assert times.moment(step(pilot)) == times.moment(there)
+        await press(pilot, "colon", *"20", "enter")
+        assert (step(pilot), round(at(pilot) * SECOND)) == (20, times.moment(20))
 
 
 async def test_it_plays_to_the_end_and_from_there_from_the_beginning(home: Path) -> None:
@@ -288,3 +304,26 @@ async def test_what_is_missing_is_said_from_there_on(home: Path, monkeypatch: py
         await press(pilot, "0")
         assert "not what it was" not in shown(pilot)
         assert "?" in screen(pilot)[-3]
+
+
+async def test_a_session_that_goes_on_is_watched_on(tmp_path: Path) -> None:
+    session = TerminalSession()
+    session.said(b"first\r\n", b"second\r\n")
+    session.command(1.5, b"make")
+    app = Deck(session.archive, [Target(session.session)])
+    async with app.run_test(size=USUAL) as pilot:
+        await idle(pilot)
+        await press(pilot, "4", "dollar_sign")
+        assert "live" in screen(pilot)[-4]
+        await press(pilot, "f")
+        session.terminal(3, [(0, "o", b"third")], last=True)
+        session.command(3.5, b"make again")
+        session.close(5)
+        terminal(pilot)._look()
+        await idle(pilot)
+        assert "third" in shown(pilot)
+        assert "live" not in screen(pilot)[-4]
+        assert at(pilot) == 3
+        assert step(pilot) == 2
+        await press(pilot, "0")
+        assert not terminal(pilot).tape.following

@@ -39,6 +39,8 @@ class Spot:
     """Of a session that is not open: its step is found when it is opened."""
     line: Line
     """What it is."""
+    since_ns: int | None = None
+    """The time since the session's start that was asked for; the step is the last one by then."""
 
 
 def step_line(told: Told, step: Step) -> Line:
@@ -67,7 +69,7 @@ def spots(archive: Archive, session: Digest, told: Told, text: str) -> list[Spot
         step = told.step(told.at_time(at))
         if step is None:
             raise NotFound("there is no step yet")
-        return [_here(session, told, step)]
+        return [replace(_here(session, told, step), since_ns=at - told.summary.started_ns)]
     found = archive.find(text.lower()) if _PREFIX.fullmatch(text) and archive.named(text) is None else ()
     if len(found) > 1:
         return sorted(

@@ -64,12 +64,17 @@ class Doing(Screen[None]):
 
     # -- where to
 
+    def go_to_spot(self, spot: Spot) -> None:
+        """To a step of this session, or a time in it."""
+        if spot.number is not None:
+            self.go_to(spot.number)
+
     def action_jump(self) -> None:
         def go(spot: Spot | None) -> None:
             if spot is not None and spot.session != self.tape.session:
                 self.deck.open_tape(spot.session, spot.number)
-            elif spot is not None and spot.number is not None:
-                self.go_to(spot.number)
+            elif spot is not None:
+                self.go_to_spot(spot)
 
         self.deck.push_screen(Jump(self.deck.archive, self.tape), go)
 

@@ -18,6 +18,7 @@ from tapes_cli.deck.model.outline import Outline
 from tapes_cli.deck.model.pacing import faster, slower
 from tapes_cli.deck.model.screening import Seen
 from tapes_cli.deck.model.signs import signs
+from tapes_cli.deck.model.spots import Spot
 from tapes_cli.deck.model.styled import BLANK, Line, joined, styled
 from tapes_cli.deck.model.tape import IDLE_CAPS, Tape
 from tapes_cli.deck.screens.base import TapeScreen
@@ -31,7 +32,7 @@ from tapes_cli.player import SLACK_NS, clock
 
 OUTLINE = 28
 """Columns that the outline needs, or else it gives way to the recorded screen."""
-SECOND = 1_000_000_000
+SECOND, MILLI = 1_000_000_000, 1_000_000
 
 
 class Terminal(TapeScreen):
@@ -234,6 +235,13 @@ class Terminal(TapeScreen):
             self.titled()
         self.projector.go_to(at_ns)
         self._tell()
+
+    def go_to_spot(self, spot: Spot) -> None:
+        """To the very time, where one was asked for: it is that of the recording's clock here."""
+        if spot.since_ns is not None and self.projector.seen is not None:
+            self._go(spot.since_ns // MILLI * MILLI)
+        else:
+            super().go_to_spot(spot)
 
     def action_play(self) -> None:
         self.said = ""

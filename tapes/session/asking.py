@@ -87,24 +87,32 @@ class Asking:
         claims: tuple[Claim, ...] = ()
         try:
             if "error" not in record.body:  # a call that came in part runs nothing
-                claims = tuple(self._shells(agent).claims(record.body["name"], self._calls.arguments(record)))
+                claims = self._calls.once(("claims", digest, agent), lambda: self._claims(record, agent))
         except UNREADABLE:
             self.unread += 1
         thread = exchange.thread if exchange else ""
         found, told = result or (None, None)
         return Asked(digest, record, agent, thread, claims, told, found)
 
+    def _claims(self, record: Record, agent: str) -> tuple[Claim, ...]:
+        return tuple(self._shells(agent).claims(record.body["name"], self._calls.arguments(record)))
+
     def told(self, call: Asked, *, whole: bool = False) -> Told | None:
         """What the model was told of it; None where it was told nothing (yet), or that can not be read. `whole`: with
         what looks like a remark of the agent's, which a program may have written as well."""
-        if call.result is None:
+        result = call.result
+        if result is None:
             return None
+        key = "told", call.use, call.result_hash, call.agent, whole
         with suppress(*UNREADABLE):  # then nothing can be said of it, and nothing is
-            said = self._calls.result(call.result)
-            text = said if whole else _REMINDERS.sub("", said)
-            told = self._shells(call.agent).told(call.tool, text, bool(call.result.body.get("is_error")))
-            return told if self._calls.all_words(call.result) else replace(told, output=None)
+            return self._calls.once(key, lambda: self._told(call, result, whole))
         return None
+
+    def _told(self, call: Asked, result: Record, whole: bool) -> Told:
+        said = self._calls.result(result)
+        text = said if whole else _REMINDERS.sub("", said)
+        told = self._shells(call.agent).told(call.tool, text, bool(result.body.get("is_error")))
+        return told if self._calls.all_words(result) else replace(told, output=None)
 
     def marked(self, agent: str) -> bool:
         """Does this agent mark its commands as its own?"""

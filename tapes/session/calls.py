@@ -8,7 +8,8 @@ does when a body can not be read.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
 
 from tapes.archive.base import Archive
 from tapes.record.digest import Digest
@@ -33,6 +34,14 @@ class Calls:
         """Of exchanges that have ended."""
         self._blocks: dict[tuple[Digest, int, int], ToolCall | ToolResult] = before._blocks if before else {}
         """Calls and results by where their events say they stand."""
+        self._kept: dict[Hashable, Any] = before._kept if before else {}
+
+    def once[T](self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once for this session and remembered by `key`: for what no later record changes."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: T = self._kept[key]
+        return found
 
     def exchange_of(self, digest: Digest, record: Record) -> Exchange | None:
         """The exchange that a record is of, itself or by its parents."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tapes.archive.base import Archive
@@ -87,31 +88,45 @@ def exchanges(archive: Archive, session: Digest) -> Iterator[Exchange]:
     yield from gather(archive.session_records(session)).values()
 
 
-def gather(records: Iterator[tuple[Digest, Record]]) -> dict[Digest, Exchange]:
+def gather(records: Iterable[tuple[Digest, Record]]) -> dict[Digest, Exchange]:
     """Exchanges by the hash of their `exchange.open`."""
-    found: dict[Digest, Exchange] = {}
-    failed: dict[Digest, Digest] = {}
-    agent = agents.by_name("")
-    for digest, record in records:
-        if record.type == "session.open":
-            agent = agents.by_name(record.body["agent"])
-        elif record.type == "exchange.open":
-            # A WebSocket turn has no headers of its own, but those of its handshake.
-            handshake = next((found[parent].opened for parent in record.parents if parent in found), record)
-            identity = _identity(agent, header_map(handshake.body["headers"]))
-            exchange = Exchange(digest, record, identity.thread or "main", identity.session, identity)
-            if exchange.request is not None:
-                exchange.retry_of = failed.get(exchange.request.hash)
-            found[digest] = exchange
-        elif record.type in ("exchange.part", "exchange.end") and record.parents[0] in found:
-            exchange = found[record.parents[0]]
-            if record.type == "exchange.part":
-                exchange.parts.append((digest, record))
-                continue
-            exchange.end, exchange.end_hash = record, digest
-            if exchange.request is not None and exchange.outcome in FAILED:
-                failed[exchange.request.hash] = digest_of_first(failed, exchange)
-    return found
+    return Gathering().take(records)
+
+
+class Gathering:
+    """Gathers the exchanges of a session that grows."""
+
+    def __init__(self) -> None:
+        self._found: dict[Digest, Exchange] = {}
+        self._failed: dict[Digest, Digest] = {}
+        self._agent = agents.by_name("")
+
+    def take(self, records: Iterable[tuple[Digest, Record]]) -> dict[Digest, Exchange]:
+        """All exchanges so far, with these further records; values of their own each time, as others write to them."""
+        self._gather(records)
+        return {digest: replace(one, parts=[*one.parts]) for digest, one in self._found.items()}
+
+    def _gather(self, records: Iterable[tuple[Digest, Record]]) -> None:
+        found, failed = self._found, self._failed
+        for digest, record in records:
+            if record.type == "session.open":
+                self._agent = agents.by_name(record.body["agent"])
+            elif record.type == "exchange.open":
+                # A WebSocket turn has no headers of its own, but those of its handshake.
+                handshake = next((found[parent].opened for parent in record.parents if parent in found), record)
+                identity = _identity(self._agent, header_map(handshake.body["headers"]))
+                exchange = Exchange(digest, record, identity.thread or "main", identity.session, identity)
+                if exchange.request is not None:
+                    exchange.retry_of = failed.get(exchange.request.hash)
+                found[digest] = exchange
+            elif record.type in ("exchange.part", "exchange.end") and record.parents[0] in found:
+                exchange = found[record.parents[0]]
+                if record.type == "exchange.part":
+                    exchange.parts.append((digest, record))
+                    continue
+                exchange.end, exchange.end_hash = record, digest
+                if exchange.request is not None and exchange.outcome in FAILED:
+                    failed[exchange.request.hash] = digest_of_first(failed, exchange)
 
 
 def _identity(agent: Agent, headers: Mapping[str, str]) -> Identity:

@@ -49,25 +49,6 @@ class Item:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-class FirstWords:
-    """When the first word, thought or call of each answer had arrived; of what came in one piece, when that began to.
-    Remembers them: the beginnings of answers are read for them."""
-
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
-        self._known: dict[Digest, int | None] = {}
-
-    def __call__(self, exchange: Exchange, reading: ResponseReading) -> int | None:
-        """Microseconds since the request of an exchange that has ended; None where nothing came."""
-        if exchange.hash not in self._known:
-            try:
-                found = first_word(self._archive, exchange, reading)
-            except (Withheld, Damaged, NotFound):
-                found = None
-            self._known[exchange.hash] = exchange.first_byte_us if found is None else found
-        return self._known[exchange.hash]
-
-
 class Items:
     """Reads the items of each record, remembering what later records refer to."""
 
@@ -77,9 +58,10 @@ class Items:
         withheld: Mapping[int, int],
         commands: list[Command],
         placed: Placed,
-        first_words: FirstWords | None = None,
+        archive: Archive | None = None,
     ) -> None:
-        self._first_words = first_words
+        """`archive`: to be told when first words had come, for which the beginnings of answers are read again."""
+        self._archive = archive
         self._calls = calls
         self._places = placed.places
         self._spawned = {t.spawned_by: t.id for t in placed.threads.values() if t.spawned_by}
@@ -148,18 +130,10 @@ class Items:
         items = [seam(place)] if place is not None and place.seam == "compaction" and not exchange.retry_of else []
         if exchange.outcome not in FAILED and place is not None and place.purpose == "probe":
             return []
-        reading = self._calls.answer(exchange)
-        for block in reading.message.blocks if reading.message else ():
-            match block:
-                case Thinking():
-                    items.append(Item("thinking", block.text))
-                case Text() if block.text:
-                    items.append(Item("answer", block.text, facts=_edits(blocks(block.text))))
-                case _:
-                    pass
+        items += self._calls.once(("answered", digest), lambda: list(_answered(self._calls.answer(exchange))))
         if exchange.outcome in FAILED and exchange.retry_of is None:
             facts = {"outcome": exchange.outcome, "status": exchange.status, **self._retries(exchange)}
-            items.append(Item("error", failure(exchange, reading), True, facts))
+            items.append(Item("error", failure(exchange, self._calls.answer(exchange)), True, facts))
         if items:
             items[0] = replace(items[0], facts={**items[0].facts, **self._times(exchange)})
         return items
@@ -174,27 +148,42 @@ class Items:
             facts |= self._times(exchange)
         if digest in self._unseen:
             facts |= _verdict(self._unseen[digest])
-        facts |= _edits(deeds(body["name"], self._calls.arguments(record)))
+        facts |= self._calls.once(("edits", digest), lambda: _edits(deeds(body["name"], self._calls.arguments(record))))
         if digest in self._spawned:
             facts["spawned"] = self._spawned[digest]
-        return [Item("tool.use", self._calls.input(record), "error" in body, facts)]
+        text = self._calls.once(("input", digest), lambda: self._calls.input(record))
+        return [Item("tool.use", text, "error" in body, facts)]
 
     def _times(self, exchange: Exchange) -> dict[str, Any]:
         """Of the model call, with the first step that came of it: so they add up."""
         if exchange.hash in self._timed:
             return {}
         self._timed.add(exchange.hash)
-        reading = self._calls.answer(exchange)
-        tokens = counts(reading.usage, exchange.dialect.name) if reading.usage else None
         place = self._places.get(exchange.hash)
         found = {
-            "model": reading.model,
+            "model": self._calls.answer(exchange).model,
             "purpose": place.purpose if place and place.purpose != "main" else "",
-            "ttft_us": self._first_words(exchange, reading) if self._first_words else None,
+            "ttft_us": self._calls.once(("first word", exchange.hash), lambda: self._first_word(exchange)),
             "duration_us": exchange.duration_us,
-            "usage": {kind: count for kind, count in asdict(tokens).items() if count} if tokens else {},
+            "usage": self._calls.once(("usage", exchange.hash), lambda: self._usage(exchange)),
         }
         return {name: value for name, value in found.items() if value}
+
+    def _usage(self, exchange: Exchange) -> dict[str, int]:
+        usage = self._calls.answer(exchange).usage
+        tokens = counts(usage, exchange.dialect.name) if usage else None
+        return {kind: count for kind, count in asdict(tokens).items() if count} if tokens else {}
+
+    def _first_word(self, exchange: Exchange) -> int | None:
+        """When the first word, thought or call had arrived; of what came in one piece, when that began to. None where
+        it is not asked for."""
+        if self._archive is None:
+            return None
+        try:
+            found = first_word(self._archive, exchange, self._calls.answer(exchange))
+        except (Withheld, Damaged, NotFound):
+            found = None
+        return exchange.first_byte_us if found is None else found
 
     def _retries(self, exchange: Exchange) -> dict[str, Any]:
         tried = self._tried.get(exchange.hash, ())
@@ -210,7 +199,8 @@ class Items:
         }
         if body["id"] in self._asked:
             facts["duration_us"] = max(0, record.mono_ns - self._asked[body["id"]]) // 1000
-        return [Item("tool.result", self._calls.result(record), bool(body.get("is_error")), facts)]
+        text = self._calls.once(("result", digest), lambda: self._calls.result(record))
+        return [Item("tool.result", text, bool(body.get("is_error")), facts)]
 
     def _command(self, digest: Digest, record: Record) -> list[Item]:
         command = self._commands[digest]
@@ -234,6 +224,17 @@ class Items:
             command = self._commands[command.outer]
             depth += 1
         return depth
+
+
+def _answered(reading: ResponseReading) -> Iterator[Item]:
+    for block in reading.message.blocks if reading.message else ():
+        match block:
+            case Thinking():
+                yield Item("thinking", block.text)
+            case Text() if block.text:
+                yield Item("answer", block.text, facts=_edits(blocks(block.text)))
+            case _:
+                pass
 
 
 def _verdict(command: Command) -> dict[str, str]:

@@ -56,7 +56,8 @@ class Placing:
 
     def placed(self, records: Sequence[tuple[Digest, Record]], calls: Calls) -> Placed:
         """The same as `placed`. `records` and `calls` are those of the last time, and those that came since."""
-        made = [exchange for exchange in calls.exchanges.values() if _is_call(exchange)]
+        known = self._threads.places
+        made = [exchange for exchange in calls.exchanges.values() if exchange.hash in known or _is_call(exchange)]
         if not all(self._answered(exchange, calls) for exchange in made if exchange.hash in self._open):
             self._begin()
         named = records[0][1].body.get("agent") in NAMING

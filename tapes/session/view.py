@@ -20,8 +20,8 @@ from tapes.record.digest import Digest
 from tapes.record.kinds import Record
 from tapes.record.tomb import WITHHELD
 from tapes.session.calls import Calls
-from tapes.session.exchanges import gather
-from tapes.session.items import FirstWords, Items
+from tapes.session.exchanges import Gathering
+from tapes.session.items import Items
 from tapes.session.marks import Marking
 from tapes.session.placing import Placing
 from tapes.session.threads import Place, Thread
@@ -117,15 +117,15 @@ class Reading:
 
     def __init__(self, archive: Archive, session: Digest, *, first_words: bool = False) -> None:
         self._archive, self._session = archive, session
-        self._wanted_first_words = first_words
+        self._first_words = first_words
         self._lock = threading.Lock()
         self._begin()
 
     def _begin(self) -> None:
         self._records: list[tuple[Digest, Record]] = []
         self._calls: Calls | None = None
+        self._gathering, self._gathered = Gathering(), 0
         self._placing = Placing()
-        self._first_words = FirstWords(self._archive) if self._wanted_first_words else None
 
     def has_grown(self) -> bool:
         """Are there more records than the last view has?"""
@@ -155,7 +155,9 @@ class Reading:
         return any(_withholds(record) for _, record in new)
 
     def _view(self, records: list[tuple[Digest, Record]]) -> View:
-        self._calls = calls = Calls(self._archive, gather(iter(records)), self._calls)
+        exchanges = self._gathering.take(records[self._gathered :])
+        self._gathered = len(records)
+        self._calls = calls = Calls(self._archive, exchanges, self._calls)
         placed = self._placing.placed(records, calls)
         commands: list[Command] = []
         if any(record.type == "command.start" for _, record in records):
@@ -163,11 +165,11 @@ class Reading:
 
             commands = list(commands_in(self._archive, records, calls))
         withheld: Mapping[int, int] = {}
-        if any(map(_withholds, (record for _, record in records))):
+        if any(_withholds(record) for _, record in records):
             from tapes.archive.redaction import steps_withheld
 
             withheld = steps_withheld(records)
-        items = Items(calls, withheld, commands, placed, self._first_words)
+        items = Items(calls, withheld, commands, placed, self._archive if self._first_words else None)
         tokens = partial(tokens_of, self._archive, calls.exchanges.values(), calls)
         return View(commands, placed.threads, placed.places, calls, records, _steps(records, items), tokens)
 

@@ -42,9 +42,11 @@ LIST = {
 STEPS = {
     "j": b"j", "k": b"k", "page down": b"\x1b[6~", "page up": b"\x1b[5~", "next failure": b"]", "failure before": b"[",
     "next alike": b"n", "tab": b"v", "out": b"h", "in": b"l", "last": b"$", "first": b"0", "scroll": b"J",
-    "view 2": b"2", "view 1": b"1",
+    "commands": b"2", "files": b"3", "timeline": b"1",
 }  # fmt: skip
-OFTEN = {"j": 12, "k": 6, "page down": 6, "page up": 4}
+OFTEN = {"j": 12, "k": 6, "page down": 6, "page up": 4, "first": 0, "timeline": 0}
+NEXT = {"last": ("k", "page up", "first"), "commands": ("j", "page down", "timeline"), "files": ("j", "timeline")}
+"""What is pressed behind some, so that the next key is not at an end."""
 
 
 class Deck:
@@ -149,7 +151,8 @@ def typed(deck: Deck, keys: dict[str, bytes], count: int, text: bytes) -> None:
 
     while sum(map(len, frames.values())) + sum(nothing.values()) < count:
         name = rng.choices(names, [OFTEN.get(name, 1) for name in names])[0]
-        one(name, keys[name])
+        for each in (name, *NEXT.get(name, ())):
+            one(each, keys[each])
         if name == "filter":
             for letter in text:
                 one("a letter", bytes((letter,)))

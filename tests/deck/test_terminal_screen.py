@@ -276,6 +276,14 @@ async def test_a_session_without_a_recorded_screen_says_so_and_what_to_type(home
         assert "has no recorded screen" in shown(pilot)
 
 
+async def test_help_has_the_keys_of_this_screen_and_not_those_that_it_has_taken(home: Path) -> None:
+    async with deck(home, FIX, size=LARGE) as pilot:
+        await press(pilot, "4", "question_mark")
+        assert "Where the recording begins." in shown(pilot)
+        assert "something of the recording is not there" in shown(pilot)
+        assert "The first row." not in shown(pilot)
+
+
 async def test_other_screens_stand_at_the_step_that_it_was_left_at(home: Path) -> None:
     async with deck(home, AGAIN) as pilot:
         await press(pilot, "4")

@@ -170,8 +170,8 @@ ACTIONS = (
     Action("compare", "scroll(1)", ("J", "shift+down"), "Scroll", "The pair's text a few lines down."),
     Action("compare", "scroll(-1)", ("K", "shift+up"), "Scroll back", "A few lines up."),
     Action("terminal", "play", ("space",), "Play", "At recorded pace; again: stop.", True),
-    Action("terminal", "seek(5)", ("right",), "5 s on", "Five seconds further.", True),
-    Action("terminal", "seek(-5)", ("left",), "5 s back", "Five seconds back.", True),
+    Action("terminal", "seek(5)", ("right",), "5 s on", "Five seconds further."),
+    Action("terminal", "seek(-5)", ("left",), "5 s back", "Five seconds back."),
     Action("terminal", "event(1)", ("full_stop",), "Next event", "Until something happens on the screen."),
     Action("terminal", "event(-1)", ("comma",), "Last event", "Before the last thing that happened."),
     Action("terminal", "command(1)", ("n",), "Next command", "To where the next command began.", True),
@@ -211,8 +211,13 @@ def keys_of(action: Action) -> str:
 
 def places_of(kind: type) -> list[str]:
     """The places whose actions a class of screen or widget has, its own first."""
-    ids = (getattr(each, "id", None) for base in kind.__mro__ for each in vars(base).get("BINDINGS", ()))
-    return list(dict.fromkeys(one.split(".")[0] for one in ids if one))
+    found: dict[str, None] = {}
+    for base in kind.__mro__:
+        ids = (getattr(each, "id", None) for each in vars(base).get("BINDINGS", ()))
+        found |= dict.fromkeys(one.split(".")[0] for one in ids if one)
+        if not vars(base).get("_inherit_bindings", True):
+            break  # Textual has those of no class above
+    return list(found)
 
 
 def bindings(place: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:

@@ -6,6 +6,7 @@ Its owner waits as long as `wait_ns` says and then calls `advance`; everything e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import is_
 from pathlib import Path
 
 from tapes.session.screen.keyframes import Keyframes
@@ -43,7 +44,13 @@ class Playback:
 
     def grow(self, tape: Tape) -> None:
         """The recording has gone on, and one is where one was."""
+        same = all(map(is_, tape.parts, self.tape.parts))
         self.tape = tape
+        if not same:  # something was redacted: nothing that is known of before may be shown
+            self.keyframes, at_ns = Keyframes(tape), self.at_ns
+            self._begin(0, Screen(*tape.size))
+            self.go_to(at_ns)
+            return
         self.keyframes.grow(tape)
         if self._next is None:
             self._events = self._read()

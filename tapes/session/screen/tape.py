@@ -105,10 +105,13 @@ class Tape:
         return max(0, _since(self.first, record))
 
     def grown(self) -> Tape:
-        """The tape with what has been recorded since this was read; only that is read."""
+        """The tape with what has been recorded since this was read; only that is read. Where something was redacted
+        since, all is read anew, and no part is the one that it was."""
         head = self.archive.head(self.session)
         later = range(self.upto_seq + 1, head[1] + 1) if head else range(0)
         records = [self.archive.session_record(self.session, seq) for seq in later]
+        if any(record.type == "redaction" for _, record in records):
+            return tape_of(self.archive, self.session) or self
         found = [each for each in records if _of_terminal(each[1])]
         last = self.parts[-1]
         parts, upto_ns = _in_order([(last.hash, last.record), *found], self.first, last.at_ns, last.number, last.size)
@@ -119,7 +122,7 @@ class Tape:
             ended=bool(parts[-1].record.body.get("last")),
             upto_ns=upto_ns,
             upto_seq=head[1] if head else self.upto_seq,
-            redacted=self.redacted or any(record.type == "redaction" for _, record in records),
+            redacted=self.redacted,
         )
 
     def last_before(self, at_ns: int) -> int | None:

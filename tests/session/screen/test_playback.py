@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tapes.errors import Withheld
 from tapes.session.screen import keyframes
 from tapes.session.screen.playback import Playback, screen_at, show
 from tapes.session.screen.tape import Tape
@@ -180,3 +181,22 @@ def test_a_recording_that_goes_on_is_watched_on() -> None:
     playback.go_to(playback.tape.upto_ns)
     assert playback.screen.state() == watched(session.tape, session.tape.upto_ns).state()
     assert list(playback.holes) == [event.at_ns for event in session.tape.holes()]
+
+
+@pytest.mark.usefixtures("often")
+def test_what_was_redacted_meanwhile_is_not_shown_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = long_session(10)
+    playback = Playback(session.tape)
+    playback.go_to(playback.tape.upto_ns)
+    what = {"who": "a", "reason": "b", "what": "c", "records": [[1, 2]], "tombs": bytes(32), "bodies": []}
+    session.record("redaction", 60, what)
+
+    def gone(*_: object) -> bytes:
+        raise Withheld("a body", "ab" * 32)
+
+    monkeypatch.setattr("tapes.session.screen.tape._data", gone)
+    playback.grow(playback.tape.grown())
+    assert not any(playback.screen.text())
+    assert len(playback.holes) == 10
+    playback.go_to(5 * SECOND)
+    assert not any(playback.screen.text())

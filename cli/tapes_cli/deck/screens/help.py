@@ -17,6 +17,7 @@ from tapes.session.marks import SIGN
 from tapes_cli.deck.actions import PLACES, actions, bindings, keys_of, places_of
 from tapes_cli.deck.model.signs import BOTH, BREAK
 from tapes_cli.deck.widgets.bar import Bar
+from tapes_cli.deck.widgets.timebar import SIGNS as TIME_SIGNS
 from tapes_cli.story import ACTION_ICONS, ICONS
 
 EVERYWHERE = ("rows", "reader", "deck")
@@ -74,6 +75,8 @@ class Help(Screen[None]):
         for place in self._places:
             rows = [(keys_of(action), action.says, action.help) for action in actions(place)]
             yield from _part(PLACES[place], rows)
+        if "terminal" in self._places:
+            yield from _part("On the bar of a recording", [(sign, "", means) for sign, means in TIME_SIGNS.items()])
         yield from _part("Signs before a step", [(sign, "", means) for sign, means in SIGNS.items()])
         yield from _part("Kinds of steps", [(icon, "", kind) for kind, icon in ICONS.items()])
         yield from _part("Verdicts on commands", [(name, "", means) for name, means in VERDICT_WORDS.items()])

@@ -77,7 +77,7 @@ class Projector:
         self._go_on()
 
     def play(self, on: bool) -> None:
-        self.playing = on
+        self.playing = on and self.screening is not None
         if on and self.seen and self.seen.ended and self.seen.times.ended and not self._ask:
             self.go_to(0)
         self._go_on()
@@ -109,7 +109,7 @@ class Projector:
 
     @property
     def _wanted(self) -> bool:
-        return bool(self._told or self._ask or self._moves)
+        return self._told is not None or (self.screening is not None and bool(self._ask or self._moves))
 
     @property
     def _moves(self) -> bool:

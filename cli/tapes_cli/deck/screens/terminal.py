@@ -35,6 +35,12 @@ OUTLINE = 28
 SECOND, MILLI = 1_000_000_000, 1_000_000
 
 
+class Steps(Rows, can_focus=False, inherit_bindings=False):
+    """The outline. All keys are the screen's, also where it is not shown."""
+
+    BINDINGS: ClassVar = []
+
+
 class Terminal(TapeScreen):
     BINDINGS: ClassVar = bindings("terminal")
     VIEW = "terminal"
@@ -49,9 +55,7 @@ class Terminal(TapeScreen):
 
     def __init__(self, tape: Tape) -> None:
         super().__init__(tape)
-        self.rows = Rows(id="steps")
-        # All keys are the screen's, also where the outline is not shown.
-        self.rows.can_focus = False
+        self.rows = Steps(id="steps")
         self.outline: Outline | None = None
         self.picture = Picture(id="picture")
         self.none = Static("", id="none", markup=False)

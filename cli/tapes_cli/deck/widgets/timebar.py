@@ -15,6 +15,15 @@ from tapes_cli.deck.model.signs import BREAK
 from tapes_cli.deck.model.styled import BLANK, Line, Piece, joined, styled, width
 from tapes_cli.deck.widgets.palette import strip_of
 
+SIGNS = {
+    "$": "a command began",
+    "✗": "a step failed",
+    "?": "something of the recording is not there",
+    BREAK: "playing stops here",
+    "▶ ❚❚ ■": "it plays, it does not, nothing more was recorded",
+}
+"""Above the bar and before it."""
+
 
 class TimeBar(Widget):
     """Two rows. A click, or moving with the button held, asks for another time."""

@@ -56,7 +56,7 @@ class Held(Entry):
 
     def same(self, other: Entry | None) -> bool:
         """Nothing but times differs."""
-        return other is not None and _identity(self) == _identity(other)
+        return other is self or (other is not None and _identity(self) == _identity(other))
 
 
 @dataclass(frozen=True, slots=True)

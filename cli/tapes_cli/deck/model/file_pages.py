@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import dropwhile
 from typing import Literal
 
+from tapes.errors import UsageError
 from tapes.session.attribution import Change
 from tapes.session.blame import Line as Blamed
 from tapes.session.linediff import is_binary
@@ -111,10 +112,11 @@ def _heads(one: Version, said: str = "") -> list[Line]:
 
 
 def _diff(files: Files, old: Version | None, new: Version) -> Iterator[Block]:
+    yield Block(lines=_heads(new))  # at once, as to compare may take a while
     diff, both = files.differ(old, new)
     counts = "+{} −{}".format(*both.counts()) if not both.why else both.why
     before = f"from {old.name} to {new.name}" if old is not None else f"up to {new.name}"
-    yield Block(lines=[*_heads(new, f"{before} · {counts}"), BLANK])
+    yield Block(lines=[styled(f"{before} · {counts}", "dim"), BLANK])
     lines = git_lines(diff, both)
     if new.text is not None:  # of which a call tells no mode, nor that it was not there before
         lines = dropwhile(lambda line: not line[0][0].startswith("@@"), lines)
@@ -142,6 +144,9 @@ def _content(files: Files, one: Version) -> Block:
 
 
 def _blame(files: Files, one: Version) -> Iterator[Block]:
+    if one.held is not None and one.held.size > LARGEST:
+        size = output.size(one.held.size)
+        raise UsageError(f"{size} are too much to be told line by line here", hint="tapes blame REF:STEP PATH")
     found = files.blame(one)
     start = sum(change is None for _, change in found)
     said = f"each line's step; · there at the start ({start} of {output.plural(len(found), 'line')})"

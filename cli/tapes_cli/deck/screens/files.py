@@ -300,8 +300,10 @@ class FilesScreen(TapeScreen):
 
     def action_change(self, direction: int) -> None:
         files, here = self.kept.files, self.tape.number
-        steps: Sequence[int] = files.changed_at if files is not None else ()
-        later = [step for step in steps if (step - here) * direction > 0]
+        if files is None:
+            self.notify("the files are still being read")
+            return
+        later = [step for step in files.changed_at if (step - here) * direction > 0]
         if not later:
             self.notify("no file changed " + ("after this step" if direction > 0 else "before this step"))
             return

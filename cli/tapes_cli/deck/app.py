@@ -3,6 +3,7 @@ models in worker threads, all writing by other verbs in processes of their own (
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -130,12 +131,12 @@ class Deck(Typed):
         return session.short()
 
     def do(self, *words: str, then: Then | None = None) -> None:
-        """Run another verb, and say what came of it. It goes on where one leaves the deck meanwhile."""
+        """Run another verb, and say what came of it."""
         self.run_worker(self._do(words, then), group="verbs")
 
     async def _do(self, words: tuple[str, ...], then: Then | None) -> None:
         try:
-            done = await ran(self.home, words)
+            done = await asyncio.to_thread(ran, self.home, words)
         except (OSError, ValueError) as error:
             self.notify(str(error), title=typed(words), severity="error", timeout=LONG_S, markup=False)
             return

@@ -61,7 +61,9 @@ class Finder(Provider):
         for row in self._sessions(query):
             name = words(styled(f"Session {row.session.short()} {row.summary.name or row.summary.label}".rstrip()))
             about = words(styled(f"{row.summary.agent} · {row.summary.cwd}"))
-            yield Hit(0.1, Content(name), partial(self._deck.open_tape, row.session), name, about)
+            # In what is shown, as the palette reads every hit's help as markup.
+            shown = Content.assemble(name, "\n", (about, "dim"))
+            yield Hit(0.1, shown, partial(self._deck.open_tape, row.session), name)
 
     def _sessions(self, query: str) -> Iterator[Row]:
         asked = query.casefold().split()

@@ -6,9 +6,9 @@ could not be done without the deck. Its words are its own too: what it says of a
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -58,17 +58,16 @@ def typed(words: tuple[str, ...]) -> str:
     return harmless(shlex.join(("tapes", *words)))
 
 
-async def ran(home: Path, words: tuple[str, ...]) -> Ran:
-    """Run `tapes WORDS` on the archive of a home; how it ended. It reads nothing: nobody is there to be asked."""
-    environ = {**os.environ, "TAPES_HOME": str(home), "NO_COLOR": "1", "COLUMNS": "100"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tapes_cli", *words),
-        env=environ,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+def ran(home: Path, words: tuple[str, ...]) -> Ran:
+    """Run `tapes WORDS` on the archive of a home; how it ended. It reads nothing: nobody is there to be asked. For a
+    worker's thread, which the deck waits for when one leaves it: nothing is broken off half done."""
+    done = subprocess.run(
+        (sys.executable, "-m", "tapes_cli", *words),
+        env={**os.environ, "TAPES_HOME": str(home), "NO_COLOR": "1", "COLUMNS": "100"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
         start_new_session=True,  # a ctrl+c in the deck's terminal is the deck's
+        check=False,
     )
-    out, err = await process.communicate()
-    status = process.returncode if process.returncode is not None else -1
-    return Ran(words, status, out[:MOST].decode("utf-8", "replace"), err[:MOST].decode("utf-8", "replace"))
+    out, err = (data[:MOST].decode("utf-8", "replace") for data in (done.stdout, done.stderr))
+    return Ran(words, done.returncode, out, err)

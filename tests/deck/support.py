@@ -19,6 +19,7 @@ from deck.pictures import compare
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.refs import resolve
 from tapes_cli.deck.app import Deck, Target
+from tapes_cli.deck.widgets.box import Ask
 
 SMALL, USUAL, LARGE = (80, 24), (120, 40), (240, 70)
 PATIENCE_S = 20.0
@@ -49,7 +50,9 @@ async def idle(pilot: Pilot[Any]) -> None:
     while True:
         await pilot.pause()
         if not (waiting := _under_way(pilot.app)):
-            return
+            await pilot.pause()  # what a timer that has just run out, or a worker at its end, has asked for
+            if not (waiting := _under_way(pilot.app)):
+                return
         assert time.monotonic() < until, f"still under way: {waiting}"
         await asyncio.sleep(0.002)
 
@@ -59,7 +62,12 @@ def _under_way(app: App[Any]) -> list[str]:
     pumps = [app, *app.screen_stack, *(one for one in app.screen.walk_children() if not isinstance(one, Toast))]
     timers = [timer for pump in pumps for timer in pump._timers if timer._repeat == 0 and _runs(timer)]
     workers = [worker for worker in app.workers if not worker.is_finished]
-    return [*(f"worker {worker.name}" for worker in workers), *(f"timer {timer.name}" for timer in timers)]
+    asking = [pump for pump in pumps if isinstance(pump, Ask) and pump.busy]
+    return [
+        *(f"worker {worker.name}" for worker in workers),
+        *(f"timer {timer.name}" for timer in timers),
+        *(f"question of {ask}" for ask in asking),
+    ]
 
 
 def _runs(timer: Timer) -> bool:

@@ -13,6 +13,7 @@ from deck import shelf
 from deck.filming import Clock, Scene, text, use
 from deck.shelf import FIX, HOSTILE, OPEN
 from deck.support import LARGE, SMALL, deck, idle, press, screen, shown
+from tapes.archive.lmdb_archive import LmdbArchive
 from tapes_cli.deck.screens.commands import Commands
 from tapes_cli.deck.screens.timeline import Timeline
 from tapes_cli.main import tapes as verbs
@@ -53,7 +54,7 @@ async def test_it_lists_what_tapes_commands_lists(home: Path) -> None:
         assert listed(pilot) == LINES
         rows = [line.rstrip() for line in screen(pilot)]
         told = [line for line in printed if line[:1] in "!✗" or line.startswith("  1")]
-        assert len(told) == len(LINES) + 1 - 1
+        assert len(told) == len(LINES)
         for line in told:
             assert any(" ".join(line.split()) == " ".join(row.split()) for row in rows), line
 
@@ -187,7 +188,7 @@ async def test_a_command_is_told_in_full(home: Path) -> None:
         for words in (
             "rewritten: another line ran than was asked for", "exit 0, took 1.8s", "/home/alice/shop",
             "timeout 60 python -m pytest -q", "the line that was asked for", "98 B to standard output",
-            "3 passed in 0.28s", "what the model was told of it · step 42",
+            "3 passed in 0.28s", "what the model was told of it · step 4",
         ):  # fmt: skip
             assert words in told
 
@@ -248,15 +249,16 @@ async def test_a_session_in_which_nothing_was_to_run_says_that(home: Path) -> No
 
 
 async def test_a_command_that_still_runs_is_told_and_the_list_grows_below_the_cursor(home: Path) -> None:
-    async with deck(home, OPEN) as pilot:
-        await press(pilot, "2", "j")
-        assert "it is still running" in shown(pilot)
-        before = at(pilot)
-        clock = Clock()
-        with shelf.archive_of(home, clock=clock) as archive:
-            other = Scene(archive, clock, "another", at=9 * 3600)
-            other.run("true")
-            other.close()
-        commands(pilot).read()
-        await idle(pilot)
-        assert at(pilot) == before
+    with LmdbArchive.open(home / "archive"):  # for writing, by this process too
+        async with deck(home, OPEN) as pilot:
+            await press(pilot, "2", "j")
+            assert "it is still running" in shown(pilot)
+            before = at(pilot)
+            clock = Clock()
+            with shelf.archive_of(home, clock=clock) as archive:
+                other = Scene(archive, clock, "another", at=9 * 3600)
+                other.run("true")
+                other.close()
+            commands(pilot).read()
+            await idle(pilot)
+            assert at(pilot) == before

@@ -34,7 +34,7 @@ MODES: Mapping[str, Callable[[Command], bool]] = {
 }
 """What is listed at a key."""
 OPTIONS = {"verdict", "exit", "cwd", "participant", "tool", "since", "until", "last", "regex"}
-_TOKEN = pattern(r'(?:([a-z]+):)?("[^"]*"|[^\s"]\S*|"\S*)|([a-z]+):(?=\s|$)')
+_TOKEN = pattern(r'([a-z]+):(?=\s|$)|(?:([a-z]+):)?("[^"]*"|[^\s"]\S*|"\S*)')
 NO_WITNESS = {
     "": "recorded by tapes serve, or imported: no witness was there to see what ran. tapes run -- AGENT has one.",
     "none": "this run was not to witness commands (tapes run --no-witness).",
@@ -160,7 +160,7 @@ def options(text: str) -> tuple[Asked, list[str]]:
     """Words, and `name:value` of the options that `tapes commands` has."""
     asked, words = Asked(), list[str]()
     for found in _TOKEN.finditer(text):
-        name, value = found[1] or found[3], (found[2] or "").strip('"')
+        name, value = found[1] or found[2], (found[3] or "").strip('"')
         if name not in OPTIONS:
             words.append(found[0].strip('"'))
         elif not value:

@@ -10,6 +10,7 @@ last turn, and that turn after these.
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ FIRST = 200
 def read(folder: Path) -> None:
     """Measure the last session of an archive."""
     assert dialects.DIALECTS  # they are imported, which is not to be measured
+    gc.set_threshold(50_000)  # as all commands do
     with LmdbArchive.open(folder, readonly=True) as archive:
         session = archive.sessions()[-1]
         records = [record for _, record in archive.session_records(session)]

@@ -43,8 +43,9 @@ def load(data: bytes | str, *, mended: bool = True) -> Loaded:
     if len(data) > MAX_BYTES:
         return Loaded(error=f"too large to read: {len(data)} bytes")
     text = data if isinstance(data, str) else data.decode("utf-8", "surrogateescape")
-    opened = text.count("[") + text.count("{")
-    if text.count(",") + opened > MAX_VALUES:
+    # A short text, as most events of streams are, holds neither too many values nor any too deep.
+    opened = text.count("[") + text.count("{") if len(text) > MAX_DEPTH else 0
+    if len(text) > MAX_VALUES and text.count(",") + opened > MAX_VALUES:
         return Loaded(error="too many values to read")
     problems: list[str] = []
     if text.startswith(_BOM):
@@ -118,8 +119,14 @@ class _Odd(Exception):
 def _parsed(text: str, problems: list[str]) -> Json:
     # A parser that knows where to write its problems has to be made for each text: for an event of a stream that takes
     # longer than reading it.
+    value: Json
     try:
-        value: Json = _PLAIN.decode(text)
+        try:
+            value, end = _PLAIN.raw_decode(text)
+        except ValueError:  # there may be blanks before it, else it is no JSON and said to be none below
+            value, end = None, -1
+        if end != len(text):
+            value = _PLAIN.decode(text)
     except _Odd:
         hooks = _object(problems), _constant(problems), _float(problems)
         value = json.loads(text, object_pairs_hook=hooks[0], parse_constant=hooks[1], parse_float=hooks[2])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from strategies import note, opening
-from tapes.archive.base import FIND_LIMIT, Archive, Batch, Draft
+from tapes.archive.base import FIND_LIMIT, Archive, Batch, Draft, Subtrees
 from tapes.archive.cut import Cutter, cut_once
 from tapes.archive.redaction import Decided, Withholding
 from tapes.archive.verify import verify
@@ -151,7 +151,9 @@ class ArchiveSuite:
         assert list(archive.log(after=301)) == []
         assert all(archive.position(digest) == pos for pos, digest, _ in rows)
         assert archive.at(17) == rows[16][1:]
-        assert len(list(archive.session_records(session))) == 301
+        records = list(archive.session_records(session))
+        assert len(records) == 301
+        assert all(list(archive.session_records(session, n)) == records[n:] for n in (1, 127, 128, 290, 301, 400))
 
     def test_the_log_can_be_read_while_it_grows(self, archive: Archive) -> None:
         session = open_session(archive)
@@ -166,6 +168,28 @@ class ArchiveSuite:
         assert archive.session_record(session, 1)[0] == digest
         with pytest.raises(NotFound):
             archive.session_record(session, 2)
+
+    def test_what_two_bodies_have_in_common_need_not_be_read_twice(self, archive: Archive) -> None:
+        session = open_session(archive)
+        text = bytes(random.Random(1).choices(b"abc \n", k=1_500_000))
+        refs = []
+        for data in (text, text + b"and more", text[:700_000] + b"between" + text[700_000:]):
+            draft, batch = an_exchange(session, data)
+            archive.commit(batch)
+            refs.append(BodyRef.of(draft.body["request"]))
+        known: Subtrees = {}
+        for ref in refs:
+            before = dict(known)
+            leaves = list(archive.leaves(ref, known))
+            assert leaves == list(archive.leaves(ref)) == list(archive.leaves(ref, known))
+            assert not before or 0 < len(known) - len(before) < len(before)
+            assert b"".join(archive.contents(leaves)) == archive.body(ref)
+            assert list(archive.contents(leaves[::-7])) == [archive.leaf(leaf) for leaf in leaves[::-7]]
+        assert list(archive.contents([])) == []
+        level, length, below = known[next(iter(known))]
+        known |= dict.fromkeys(known, (level, length + 1, below))
+        with pytest.raises(Damaged, match="does not fit"):
+            list(archive.leaves(refs[0], known))
 
     def test_what_is_not_there_is_not_found(self, archive: Archive) -> None:
         for read in (archive.record, archive.record_raw, archive.position, archive.object, archive.blob, archive.tail):

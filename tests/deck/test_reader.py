@@ -138,7 +138,7 @@ async def test_a_text_is_found_marked_and_gone_to_in_both_directions_also_where_
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: top(app.reader) == "0 hay")
         app.reader.find("needle [red]")
-        await until(pilot, lambda: marked(app.reader) == ["Needle [red]"])
+        await until(pilot, lambda: marked(app.reader, here=True) == ["Needle [red]"])
         assert top(app.reader) == "0 hay", "it was to be seen already"
         await pilot.press("n")
         await until(pilot, lambda: "30000 a Needle [red]here" in seen(app.reader))
@@ -153,9 +153,11 @@ async def test_a_text_is_found_marked_and_gone_to_in_both_directions_also_where_
         assert marked(app.reader) == []
 
 
-def marked(reader: Reader) -> list[str]:
-    strips = [reader.render_line(y) for y in range(reader.size.height)]
-    return [piece.text for strip in strips for piece in strip if piece.style and piece.style.reverse]
+def marked(reader: Reader, *, here: bool = False) -> list[str]:
+    """Hits that are seen, or (`here`) the one that was gone to."""
+    pieces = [piece for y in range(reader.size.height) for piece in reader.render_line(y)]
+    styled = [(piece.text, piece.style) for piece in pieces if piece.style]
+    return [text for text, style in styled if style.reverse and (style.underline or not here)]
 
 
 async def test_one_huge_line_and_what_could_drive_a_terminal_are_shown_as_text() -> None:

@@ -10,10 +10,12 @@ it came; it is made harmless when it is drawn.
 
 from __future__ import annotations
 
+import re
 import threading
 import unicodedata
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from itertools import batched
 from typing import NamedTuple
 
 from tapes.errors import TapesError
@@ -23,11 +25,14 @@ from tapes_cli.deck.model.wrapping import shown
 
 PART = 8 * 1024
 """Characters of a part at most: what a row costs that stands in the middle of one."""
+MOST = 512
+"""Lines of a part at most."""
 LINES = 64
 """Lines with styles of their own that make a part."""
 BUDGET = 64 * 1024
 """Characters: what is read before a worker looks again whether it is still wanted."""
 DIFF = {"+": "ok", "-": "error"}
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 UNREADABLE = (TapesError, OSError, ValueError, LookupError, TypeError, RecursionError)
 """The archive's errors, and what comes of a record in a shape that this reader does not know: it is said in its place,
 and the blocks behind it are still there."""
@@ -193,21 +198,35 @@ def together(lines: Iterable[Line]) -> Iterator[tuple[Line, ...]]:
 
 def cut(chunks: Iterable[str], most: int = PART) -> Iterator[str]:
     """The same text in pieces of at most `most` characters: of whole lines, but where one is longer."""
-    rest = ""
+    waiting: list[str] = []
+    length = 0
     try:
         for chunk in chunks:
-            text, at = rest + chunk, 0
+            waiting.append(chunk)
+            length += len(chunk)
+            if length < most:
+                continue
+            text, at = "".join(waiting), 0
             while len(text) - at >= most:
                 end = text.rfind("\n", at, at + most) + 1 or _between(text, at, at + most)
-                yield text[at:end]
+                yield from _few(text[at:end])
                 at = end
-            rest = text[at:]
+            waiting = [text[at:]]
+            length = len(text) - at
     except UNREADABLE:  # what came before it is there
-        if rest:
-            yield rest
+        yield from _few("".join(waiting))
         raise
-    if rest:
-        yield rest
+    yield from _few("".join(waiting))
+
+
+def _few(text: str) -> Iterator[str]:
+    """In pieces of not too many lines."""
+    if text.count("\n") <= MOST:
+        if text:
+            yield text
+        return
+    for lines in batched(_LINE.findall(text), MOST):
+        yield "".join(lines)
 
 
 def _between(text: str, start: int, end: int) -> int:

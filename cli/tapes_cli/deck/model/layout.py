@@ -7,19 +7,22 @@ is exact. The number of rows from the top is for the scrollbar.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from tapes_cli.deck.model.document import Document, Part, Place
+from tapes_cli.deck.model.document import Document, Place
 from tapes_cli.deck.model.styled import Line, words
 from tapes_cli.deck.model.wrapping import rows
 
-KEPT = 64
+LINE = 16
+"""What a line costs beside its characters."""
+KEPT = 32
 """Parts that stay drawn."""
-EXACT = 64 * 1024
+EXACT = 16 * 1024
 """Characters at the beginning that are not estimated: so the scrollbar of what is not long is exact."""
 
 
@@ -60,16 +63,18 @@ class Layout:
 
     def grow(self) -> None:
         """Take in what was read since."""
-        for number in range(len(self._heights), len(self.document.parts)):
-            part = self.document.parts[number]
-            self._heights.append(self._estimate(part))
-            self._starts.clear()
-            if self._begin < EXACT:
-                self._begin += len(part.text)
-                self.draw(number)
-
-    def _estimate(self, part: Part) -> int:
-        return max(part.count, len(part.text) // self.columns) if self.wrap else part.count
+        begin = len(self._heights)
+        new = self.document.parts[begin:]
+        if not new:
+            return
+        columns = self.columns if self.wrap else sys.maxsize
+        self._heights += [max(part.count, len(part.text) // columns) for part in new]
+        self._starts.clear()
+        for number, part in enumerate(new, begin):
+            if self._begin >= EXACT:
+                break
+            self._begin += len(part.text) + LINE * part.count
+            self.draw(number)
 
     def draw(self, number: int) -> Drawn:
         found = self._drawn.get(number)

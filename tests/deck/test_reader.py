@@ -221,6 +221,54 @@ async def test_the_same_page_read_again_stays_where_it_was() -> None:
         assert top(app.reader) == here != "── out"
 
 
+async def test_what_is_made_anew_does_not_take_away_what_somebody_waits_for() -> None:
+    go: list[bool] = []
+
+    def slow() -> Iterator[str]:
+        yield from lines(5000)
+        while not go:
+            time.sleep(0.01)
+        yield "the end\n"
+
+    app = Shown(Document([Block("out", text=slow())]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: top(app.reader) == "── out")
+        await pilot.press("G")
+        app.reader.show(Document.of_text("made anew"), keep=True)
+        await pilot.pause(0.1)
+        go.append(True)
+        await until(pilot, lambda: seen(app.reader)[-1] == "the end")
+
+
+async def test_what_to_find_is_asked_for_and_escape_ends_one_thing_at_a_time() -> None:
+    app = Shown(Document.of_text("".join(lines(3000))))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: top(app.reader) == "line 0 of it")
+        await pilot.press("slash", *"line 2222", "enter")
+        await until(pilot, lambda: marked(app.reader, here=True) == ["line 2222"])
+        await pilot.press("n")
+        await until(pilot, lambda: "other end" in seen(app.reader)[-1])
+        await pilot.press("slash", *"gone", "escape")
+        assert app.reader.sought == "line 2222", "a dialog that was closed changes nothing"
+        app.reader.find("gone")
+        await until(pilot, lambda: "not found" in seen(app.reader)[-1])
+        await pilot.press("escape")
+        assert app.reader.sought == "" and app.reader.says == ""
+
+
+async def test_a_key_on_a_page_that_is_still_to_come_is_meant_for_it() -> None:
+    def slow() -> Iterator[str]:
+        time.sleep(0.3)
+        yield from lines(100)
+
+    app = Shown(Document.of_text("the old page"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: top(app.reader) == "the old page")
+        app.reader.show(Document([Block(text=slow())]))
+        app.reader.action_last()
+        await until(pilot, lambda: seen(app.reader)[-1] == "line 99 of it")
+
+
 async def test_the_wheel_and_the_scrollbar_move_it() -> None:
     app = Shown(Document.of_text("".join(lines(30_000))))
     async with app.run_test(size=(80, 24)) as pilot:

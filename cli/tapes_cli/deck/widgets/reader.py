@@ -41,6 +41,8 @@ SOON = 0.05
 """Seconds between two tellings of how far reading has come."""
 WHEEL = 3
 SIDEWAYS = 8
+FAR = 128
+"""Parts; about a megabyte."""
 MOST_COPIED = 1_000_000
 """Characters: a terminal that is asked to put more on its clipboard drops it, or stands still."""
 
@@ -77,6 +79,8 @@ class Reader(ScrollView, can_focus=True):
         self._view: Sequence[tuple[Spot, Line, Row]] = ()
         self._coming: tuple[Document, Place] | None = None
         self._pursuit: Worker[None] | None = None
+        self._awaited = False
+        """Somebody has asked for what is being read."""
         self._asked = 0
         self.sought = ""
         """What `find` was asked for."""
@@ -88,11 +92,16 @@ class Reader(ScrollView, can_focus=True):
 
     def show(self, document: Document, *, keep: bool = False) -> None:
         """Show another document as soon as some of it is read; until then the one before stays. `keep`: it is the same
-        thing read again, so go on where we are."""
+        thing made anew, so go on where we are; not where somebody waits for something in it, or has read so far that
+        all of it would have to be read again."""
+        if keep and (self._awaited or self._top.part > FAR):
+            return
         self._coming = None
         self._stop()
         place = self._layout.character(self._top) if keep else Place(0, 0, 0)
         self._coming = (document, place)
+        if not keep:
+            self._hit = None
         if len(document.parts) > place.part:
             self._take()
         else:
@@ -102,7 +111,6 @@ class Reader(ScrollView, can_focus=True):
         if self._coming is None:
             return
         (self.document, place), self._coming = self._coming, None
-        self._hit = None
         self.says = ""
         self._lay_out(place)
 
@@ -189,11 +197,12 @@ class Reader(ScrollView, can_focus=True):
     def action_last(self) -> None:
         """Read all that there is, and show the end of it."""
         self._stop()
+        self._awaited = True
         self._read_on(self.document, lambda: False, lambda: self._go(self._layout.last))
 
     def action_leave(self) -> None:
         """One thing at a time: what is being read, what is sought, the reader itself."""
-        if self._pursuit is not None and self.says:
+        if self._awaited:
             self._stop()
         elif self.sought:
             self.find("")
@@ -223,6 +232,7 @@ class Reader(ScrollView, can_focus=True):
             if spot is not None:
                 self._go(spot)
 
+        self._awaited = True
         self._read_on(document, reached, then)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
@@ -241,6 +251,7 @@ class Reader(ScrollView, can_focus=True):
     def _read_on(self, document: Document, reached: Callable[[], bool], then: Callable[[], None]) -> None:
         """Have it read until `reached`, or to its end; and `then`, unless something else was asked for meanwhile."""
         if document.done or reached():
+            self._awaited = False
             then()
             return
 
@@ -271,6 +282,7 @@ class Reader(ScrollView, can_focus=True):
     def _stop(self) -> None:
         """Something else is wanted, and of the page that comes, if one does: so it is shown now, whatever there is."""
         self._asked += 1
+        self._awaited = False
         self.says = ""
         if self._pursuit is not None:
             self._pursuit.cancel()
@@ -283,6 +295,7 @@ class Reader(ScrollView, can_focus=True):
             return
         if callable(message.come):
             self._pursuit = None
+            self._awaited = False
             self.says = ""
             self._layout.grow()
             message.come()
@@ -327,6 +340,7 @@ class Reader(ScrollView, can_focus=True):
             here = here._replace(at=here.at - (step > 0))
         document = self.document
         found = seek(document, self._sought, here, step)
+        self._awaited = True
 
         def steps() -> Iterator[str | Callable[[], None]]:
             for hit in found:

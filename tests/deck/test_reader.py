@@ -280,5 +280,17 @@ async def test_the_wheel_and_the_scrollbar_move_it() -> None:
         assert top(app.reader) == "line 500 of it"
 
 
+async def test_the_scrollbar_knows_what_is_not_read_yet_and_can_be_pulled_there() -> None:
+    size = sum(len(line) for line in lines(200_000))
+    app = Shown(Document([Block("out", text=lines(200_000), size=size)]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: top(app.reader) == "── out")
+        assert not app.document.done and 150_000 < app.reader.virtual_size.height < 250_000
+        app.reader.scroll_to(y=app.reader.virtual_size.height // 2, animate=False)
+        await until(pilot, lambda: top(app.reader).startswith("line "))
+        assert not app.document.done and 0.4 < app.document.read / size < 0.7
+        assert 60_000 < int(top(app.reader).split()[1]) < 140_000
+
+
 def test_an_empty_document_is_shown() -> None:
     assert Reader()._layout.total == 0 and words(()) == ""

@@ -124,6 +124,12 @@ class Document:
     def of_lines(cls, lines: Iterable[Line], title: str = "") -> Document:
         return cls([Block(title, lines=lines)])
 
+    @property
+    def left(self) -> int:
+        """Characters to come of the block that is being read, as far as is known."""
+        _, read, size = self.of_block
+        return 0 if size is None else max(0, size - read)
+
     def more(self, budget: int = BUDGET) -> bool:
         """Read about so many characters on, or to the end of a block, so that what is quick to read can be shown before
         what is not. Is there more behind it?"""

@@ -21,6 +21,8 @@ TABS = ("read", "request", "response", "record", "context")
 
 LARGEST = 1 << 20
 """Characters of a call's input that is still told field by field."""
+LONGEST = 200
+"""Characters of another step's line."""
 WORDS = {"thinking": "italic", "reminder": "dim", "error": "error", "gap": "error", "withheld": "dim"}
 """Styles of a step's own words, where they are not plain."""
 
@@ -98,7 +100,9 @@ def line_of(step: Step, story: Story) -> Line:
     """A step in a line of another one's page."""
     icon = "✗" if step.failed else ACTION_ICONS.get(step.facts.get("action", ""), ICONS[step.type])
     style = "error" if step.failed else STYLES[step.type]
-    return (*styled(f"{step.number:>4} ", "dim"), *styled(f"{icon} {story.brief(step)}", style))
+    brief = story.brief(step)
+    said = brief if len(brief) <= LONGEST else f"{brief[:LONGEST]}…"
+    return (*styled(f"{step.number:>4} ", "dim"), *styled(f"{icon} {said}", style))
 
 
 def arguments(text: str) -> Iterator[str]:

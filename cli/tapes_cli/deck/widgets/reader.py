@@ -163,12 +163,17 @@ class Reader(ScrollView, can_focus=True):
             self._view = layout.window(self._top, height)
         self._placing = True
         wide = self._columns if self.wraps else max(self._columns, layout.widest)
-        self.virtual_size = Size(wide, max(layout.total, 1))
+        self.virtual_size = Size(wide, max(layout.total + self._rows_left(), 1))
         self.scroll_y = self.scroll_target_y = layout.y(self._top)
         self._placing = False
         self.refresh()
         if self.is_mounted and not self.document.done and self._pursuit is None and self._near_end():
             self._read_on(self.document, self._ahead(), self._settle)
+
+    def _rows_left(self) -> int:
+        """Of what is not read yet, as far as its size is known: so the scrollbar says how much more there is."""
+        document = self.document
+        return self._layout.total * document.left // document.read if document.read and not document.done else 0
 
     def _near_end(self) -> bool:
         return self._layout.total - self._layout.y(self._top) < (1 + AHEAD) * self._rows
@@ -180,9 +185,13 @@ class Reader(ScrollView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        if not self._placing and round(old_value) != round(new_value):  # somebody pulls the scrollbar
-            self._stop()
-            self._go(self._layout.at(round(new_value)))
+        if self._placing or round(old_value) == round(new_value):
+            return
+        self._stop()  # somebody pulls the scrollbar
+        y, document = round(new_value), self.document
+        wanted = document.read * y // max(1, self._layout.total)
+        self._awaited = y >= self._layout.total
+        self._read_on(document, lambda: document.read > wanted, lambda: self._go(self._layout.at(y)))
 
     def action_move(self, by: int) -> None:
         self.move(by)

@@ -314,7 +314,29 @@ async def test_what_is_missing_is_said_from_there_on(home: Path, monkeypatch: py
         assert "?" in screen(pilot)[-3]
 
 
-async def test_a_session_that_goes_on_is_watched_on(tmp_path: Path) -> None:
+async def _grown(pilot: Pilot[Any]) -> None:
+    terminal(pilot)._look()
+    await idle(pilot)
+
+
+async def test_playing_a_session_that_goes_on_waits_at_its_end_for_more() -> None:
+    session = TerminalSession()
+    session.command(0, b"make")
+    session.said(b"first ", b"second ")
+    app = Deck(session.archive, [Target(session.session)])
+    async with app.run_test(size=USUAL) as pilot:
+        await idle(pilot)
+        await press(pilot, "4", *["greater_than_sign"] * 4, "space")
+        assert at(pilot) == 1
+        assert terminal(pilot).projector.playing
+        session.terminal(3, [(0, "o", b"third")], last=True)
+        await _grown(pilot)
+        assert "first second third" in shown(pilot)
+        assert at(pilot) == 3
+        assert not terminal(pilot).projector.playing
+
+
+async def test_a_session_that_goes_on_is_watched_on() -> None:
     session = TerminalSession()
     session.said(b"first\r\n", b"second\r\n")
     session.command(1.5, b"make")
@@ -323,12 +345,15 @@ async def test_a_session_that_goes_on_is_watched_on(tmp_path: Path) -> None:
         await idle(pilot)
         await press(pilot, "4", "dollar_sign")
         assert "live" in screen(pilot)[-4]
+        session.terminal(2.5, [(0, "o", b"more")])
+        await _grown(pilot)
+        assert at(pilot) == 1  # one is left where one is
         await press(pilot, "f")
+        assert at(pilot) == 2.5
         session.terminal(3, [(0, "o", b"third")], last=True)
         session.command(3.5, b"make again")
         session.close(5)
-        terminal(pilot)._look()
-        await idle(pilot)
+        await _grown(pilot)
         assert "third" in shown(pilot)
         assert "live" not in screen(pilot)[-4]
         assert at(pilot) == 3

@@ -71,6 +71,8 @@ class Terminal(TapeScreen):
         self._leading = False
         self._led_ns = -1
         """The time that it followed last."""
+        self._number = 0
+        """The step that was the current one last."""
 
     def body(self) -> ComposeResult:
         with Horizontal(id="panes"):
@@ -97,6 +99,7 @@ class Terminal(TapeScreen):
 
     def on_screen_suspend(self) -> None:
         self.projector.play(False)
+        self._tell()
 
     # -- what is told
 
@@ -106,6 +109,9 @@ class Terminal(TapeScreen):
         self.outline = Outline.of(told, self.tape.folded)
         self.rows.show(self.outline, self.outline.row_of(self.tape.number))
         self.on_signs()
+        if self.tape.following:
+            self._led = False  # steps come behind the recording's end, too
+            self.projector.go_to(END_NS)
 
     def on_signs(self) -> None:
         told = self.tape.told
@@ -117,12 +123,10 @@ class Terminal(TapeScreen):
     def on_step(self, number: int) -> None:
         if self.outline is not None:
             self.rows.cursor = self.outline.row_of(number)
-        if not self._leading:
+        if not self._leading and number != self._number and not self.tape.following:
             self._led = False
-            if self.tape.following and self.tape.told and number == len(self.tape.told.steps):
-                self.projector.go_to(END_NS)
-            else:
-                self.projector.go_to(step=number)
+            self.projector.go_to(step=number)
+        self._number = number
         self._tell()
 
     @on(Rows.Moved, "#steps")

@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from deck.shelf import AGAIN, FIX, HOSTILE
-from deck.support import LARGE, SMALL, USUAL, deck, idle, press, screen, shown
+from deck.support import LARGE, SMALL, USUAL, deck, idle, picture, press, screen, shown
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.errors import Damaged
 from tapes.session.screen import tape as tape_module
@@ -254,6 +254,34 @@ async def test_what_is_not_seen_of_a_larger_screen_is_said_and_scrolled_to(home:
         await press(pilot, "left")  # goes through time, and does not scroll
         assert at(pilot) == before - 5
         assert "columns 1–80 of 100" in screen(pilot)[-4]
+
+
+@pytest.mark.parametrize(
+    ("size", "theme", "ref", "keys", "intent"),
+    [
+        (USUAL, "dark", FIX, ("dollar_sign",), "The recorded screen in its own colours, and its time below"),
+        (
+            SMALL,
+            "light",
+            FIX,
+            ("right_square_bracket",),
+            "On a small one the outline gives way, and what is cut is said",
+        ),
+        (
+            LARGE,
+            "dark",
+            HOSTILE,
+            ("dollar_sign", "comma"),
+            "What could drive a terminal is drawn as cells, or not at all",
+        ),
+    ],
+)
+async def test_it_looks_as_it_is_kept(
+    home: Path, tmp_path: Path, size: tuple[int, int], theme: str, ref: str, keys: tuple[str, ...], intent: str
+) -> None:
+    async with deck(home, ref, size=size) as pilot:
+        await press(pilot, "4", *keys, *(["ctrl+t"] if theme == "light" else []))
+        await picture(pilot, f"terminal-{size[0]}x{size[1]}-{theme}", intent, tmp_path)
 
 
 @pytest.mark.parametrize("size", [SMALL, USUAL, LARGE])

@@ -58,7 +58,7 @@ class Picture(ScrollView, can_focus=False):
     Picture {
         scrollbar-size: 0 0;
         & > .picture--screen { color: #d4d4d4; background: #121212; }
-        & > .picture--edge { color: $foreground 40%; }
+        & > .picture--edge { text-style: dim; }
         &:ansi > .picture--screen { color: ansi_default; background: ansi_default; }
     }
     """

@@ -13,6 +13,8 @@ from deck.shelf import DAMAGED, FIX, HOSTILE, OPEN
 from deck.support import LARGE, SMALL, USUAL, deck, idle, press, screen, shown
 from snapped import Shot, file, gone, unstored
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes_cli.deck.app import Deck, view_of
+from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.screens.files import FilesScreen
 from witnessed import Session
 
@@ -297,3 +299,16 @@ async def test_the_chosen_file_is_still_chosen_when_one_comes_back(home: Path) -
         assert files(pilot).kept.chosen == (b"/home/alice/shop", b"tests/test_prices.py")
         assert files(pilot).tape.number == 46
         assert paths(pilot)[files(pilot).rows.cursor] == "tests/test_prices.py"
+
+
+async def test_a_session_of_which_only_the_beginning_was_read_is_read_on(story: Path) -> None:
+    with LmdbArchive.open(story / "archive", readonly=True) as archive:
+        tape = Tape(archive, archive.names()["story"])
+        assert not tape.read(3).whole
+        app = Deck(archive)
+        async with app.run_test(size=USUAL) as pilot:
+            app.push_screen(view_of(tape, "files"))
+            await idle(pilot)
+            assert tape.told is not None and tape.told.whole
+            await press(pilot, "n")
+            assert paths(pilot) == ["src/", "src/deep/", "src/deep/a"]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from tapes.archive.base import Archive
@@ -121,6 +122,8 @@ class Tape:
     kept: dict[str, Any] = field(default_factory=dict)
     """What a screen leaves for when it is opened again, by its name."""
     _reading: Reading = field(init=False)
+    _lock: Lock = field(default_factory=Lock)
+    """Held while it is read: a screen may be opened on another one that is still reading."""
     _changed: tuple[Told, Changed] | None = None
 
     def __post_init__(self) -> None:
@@ -132,6 +135,10 @@ class Tape:
     def read(self, most: int | None = None) -> Told:
         """The first `most` records, or all that there are. Damaged where a record itself is, NotFound where the session
         is gone."""
+        with self._lock:
+            return self._read(most)
+
+    def _read(self, most: int | None) -> Told:
         found = self._reading.read(most)
         steps = tuple(found.steps)
         summary = summary_of(self.archive, self.session)
@@ -144,7 +151,18 @@ class Tape:
         places = {s.number: row.place for row in rows if row.thread is None for s in row.group or (row.step,)}
         axis = Axis.of(found, steps, summary)
         self.told = Told(
-            summary, found, steps, story, rows, places, axis, order, rank, course, self._costs, not self.has_grown()
+            summary,
+            found,
+            steps,
+            story,
+            rows,
+            places,
+            axis,
+            order,
+            rank,
+            course,
+            self._costs,
+            most is None or not self.has_grown(),
         )
         return self.told
 

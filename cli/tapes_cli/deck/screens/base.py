@@ -52,9 +52,10 @@ class TapeScreen(Doing):
     def on_mount(self) -> None:
         if self.tape.told is None:
             self.bar.say("reading…")
-            self.read()
         else:
             self.call_after_refresh(self._shown)
+        if self.tape.told is None or not self.tape.told.whole:
+            self.read()
         self.set_interval(LIVE_S, self._look)
 
     @property

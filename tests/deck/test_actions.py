@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from deck.shelf import AGAIN, DAMAGED, FIX, HOSTILE, OPEN
-from deck.support import SMALL, deck, idle, press, shown
+from deck.support import PATIENCE_S, SMALL, deck, idle, press, shown
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.refs import resolve
 from tapes.session.verdicts import VERDICTS
@@ -41,6 +42,16 @@ def at(pilot: Pilot[Any]) -> tuple[str, int]:
 
 def notices(pilot: Pilot[Any]) -> str:
     return "\n".join(f"{each.title}\n{each.message}" for each in pilot.app._notifications)
+
+
+async def said(pilot: Pilot[Any], words: str) -> str:
+    """What the notices say, once they say this."""
+    until = time.monotonic() + PATIENCE_S
+    while words not in notices(pilot):
+        await idle(pilot)
+        assert time.monotonic() < until, notices(pilot)
+        await asyncio.sleep(0.01)
+    return notices(pilot)
 
 
 async def write(pilot: Pilot[Any], text: str, *keys: str) -> None:
@@ -177,7 +188,7 @@ async def test_a_mark_is_a_note_that_is_shown_without_a_restart_and_taken_back(h
     async with deck(home, f"{FIX}:5") as pilot:
         await press(pilot, "m")
         await write(pilot, "the wrong [b]turn", "enter")
-        assert f"tapes note {FIX}:5 --mark 'the wrong [b]turn'" in notices(pilot)
+        await said(pilot, f"tapes note {FIX}:5 --mark 'the wrong [b]turn'")
         await grown(pilot)
         assert "5★" in shown(pilot).replace(" ", "")
         assert records(home, FIX)[-1][0] == "note"
@@ -186,6 +197,7 @@ async def test_a_mark_is_a_note_that_is_shown_without_a_restart_and_taken_back(h
         await press(pilot, "enter")
         assert at(pilot) == (FIX, 5)
         await press(pilot, "U")
+        await said(pilot, "--unmark")
         await grown(pilot)
         assert "5★" not in shown(pilot).replace(" ", "")
         await press(pilot, "M")
@@ -196,9 +208,10 @@ async def test_a_mark_is_taken_back_from_the_list_of_marks(home: Path) -> None:
     async with deck(home, f"{FIX}:7") as pilot:
         await press(pilot, "m")
         await write(pilot, "here", "enter")
+        await said(pilot, "--mark here")
         await grown(pilot)
         await press(pilot, "0", "M", "x")
-        assert f"tapes note {FIX}:7 --unmark" in notices(pilot)
+        await said(pilot, f"tapes note {FIX}:7 --unmark")
         await grown(pilot)
         assert "★" not in "".join(line.split("│")[0] for line in shown(pilot).splitlines() if "★ " not in line)
 
@@ -222,12 +235,16 @@ async def test_a_mark_without_a_label_or_with_too_long_a_one_is_none(home: Path)
 async def test_a_break_at_a_step_is_set_and_taken_away(home: Path) -> None:
     async with deck(home, f"{FIX}:5") as pilot:
         await press(pilot, "b", "enter")
+        await said(pilot, "tapes break add")
+        await idle(pilot)
         assert [(b.kind, b.step) for b in Breaks.load(home).all] == [("step", 5)]
         assert "● this step" in shown(pilot)
         await press(pilot, "escape")
         await grown(pilot)
         assert list(on(pilot).tape.stops) == [5] and "5●" in shown(pilot).replace(" ", "")
-        await press(pilot, "b", "enter", "escape")
+        await press(pilot, "b", "enter")
+        await said(pilot, "tapes break remove")
+        await press(pilot, "escape")
         await grown(pilot)
         assert not Breaks.load(home).all and not on(pilot).tape.stops
 
@@ -239,14 +256,19 @@ async def test_breaks_on_failures_and_on_a_pattern_say_how_many_steps_they_fit(h
         failed = sum(step.failed for step in told.steps)
         await press(pilot, "b")
         assert f"every failure  ({failed} steps)" in shown(pilot)
-        await press(pilot, "j", "enter", "slash")
+        await press(pilot, "j", "enter")
+        await said(pilot, "--error")
+        await press(pilot, "slash")
         await write(pilot, "pytest")
         fitting = sum("pytest" in step.text for step in told.steps)
         assert f"fits {fitting} steps" in shown(pilot)
         await press(pilot, "enter")
+        await said(pilot, "--pattern pytest")
+        await idle(pilot)
         assert [b.what for b in Breaks.load(home).all] == ["any failed step", "/pytest/"]
         assert f"● /pytest/  ({fitting} steps)" in shown(pilot)
         await press(pilot, "end", "x")
+        await said(pilot, "tapes break remove")
         assert [b.what for b in Breaks.load(home).all] == ["any failed step"]
         await press(pilot, "slash")
         await write(pilot, "(", "enter")
@@ -295,7 +317,9 @@ async def test_playing_stops_at_each_break_and_says_which(home: Path) -> None:
         told = on(pilot).tape.told
         assert told is not None
         failed = sorted((step.number for step in told.steps if step.failed), key=told.rank.__getitem__)
-        await press(pilot, "b", "j", "enter", "escape")
+        await press(pilot, "b", "j", "enter")
+        await said(pilot, "tapes break add")
+        await press(pilot, "escape")
         await grown(pilot)
         await press(pilot, *(["greater_than_sign"] * 4))
         for number in failed[:2]:
@@ -328,7 +352,7 @@ async def test_playing_while_following_goes_on_when_the_session_grows(home: Path
         last = at(pilot)[1]
         assert on(pilot).tape.playing  # it waits for more
         on(pilot).deck.do("note", OPEN, "more")
-        await idle(pilot)
+        await said(pilot, "tapes note ")
         await grown(pilot)
         assert at(pilot)[1] == last + 1 and on(pilot).tape.playing
 
@@ -398,13 +422,14 @@ async def test_a_session_is_exported_up_to_a_step_and_nothing_is_overwritten_una
         await press(pilot, "e", "right", "right", "right")
         assert f"tapes export {FIX} --format json -o {FIX}.json" in shown(pilot)
         await press(pilot, "tab", "right", "enter")
-        assert f"tapes export {FIX}:6 --format json -o {FIX}.json" in notices(pilot)
+        await said(pilot, f"tapes export {FIX}:6 --format json -o {FIX}.json")
         done = Path(f"{FIX}.json")
         assert max(step["step"] for step in json.loads(done.read_bytes())["steps"]) <= 6
         done.write_text("mine")
         await press(pilot, "e", "right", "right", "right", "enter")
         assert "is there already: ⏎ again replaces it" in shown(pilot) and done.read_text() == "mine"
         await press(pilot, "enter")
+        await said(pilot, "--force")
         assert done.read_text() != "mine"
 
 
@@ -421,8 +446,8 @@ async def test_an_error_of_the_verb_is_said_in_its_own_words(
     monkeypatch.chdir(tmp_path)
     async with deck(home, AGAIN) as pilot:
         await press(pilot, "e", "right", "enter")
-        said = notices(pilot)
-        assert "exit " in said and "tapes: " in said and f"tapes export {AGAIN} --format asciicast" in said
+        words = await said(pilot, f"tapes export {AGAIN} --format asciicast")
+        assert "exit " in words and "tapes: " in words
 
 
 async def test_a_path_is_completed(tmp_path: Path) -> None:
@@ -443,7 +468,7 @@ async def test_a_moment_is_checked_out_as_files(home: Path, tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     async with deck(home, f"{FIX}:20") as pilot:
         await press(pilot, "c", "enter")
-        assert f"tapes checkout {FIX}:20 -o tapes-" in notices(pilot)
+        await said(pilot, f"tapes checkout {FIX}:20 -o tapes-")
         (folder,) = tmp_path.glob("tapes-*-20")
         assert (folder / "request.json").is_file() and (folder / "files").is_dir()
 
@@ -462,7 +487,8 @@ async def test_a_moment_becomes_a_transcript_and_its_command_is_copied(
         await press(pilot, "c", "right", "tab")
         pilot.app.screen.query_one(Input).value = str(tmp_path)
         await press(pilot, "enter")
-        assert "claude --resume" in pilot.app.clipboard, notices(pilot)
+        await said(pilot, "the command with which it goes on")
+        assert "claude --resume" in pilot.app.clipboard
         assert list((tmp_path / "claude").rglob("*.jsonl"))
 
 
@@ -490,6 +516,7 @@ async def test_sessions_are_exported_copied_and_compared_from_their_list(
         await press(pilot, "y")
         assert pilot.app.clipboard == row.session.hex()
         await press(pilot, "e", "enter")
+        await said(pilot, "tapes export ")
         assert Path(f"{row.summary.name}.md").is_file()
         await press(pilot, "d", "enter")
         assert asked[0][0].session == row.session != asked[0][1].session

@@ -206,10 +206,14 @@ async def test_a_mark_is_a_note_that_is_shown_without_a_restart_and_taken_back(h
 
 async def test_a_mark_is_taken_back_from_the_list_of_marks(home: Path) -> None:
     async with deck(home, f"{FIX}:7") as pilot:
+        before = on(pilot).tape.told
         await press(pilot, "m")
         await write(pilot, "here", "enter")
         await said(pilot, "--mark here")
         await grown(pilot)
+        after = on(pilot).tape.told
+        assert before and after and len(after.steps) == len(before.steps) + 1
+        assert after.axis.end_ns == before.axis.end_ns  # what is marked later makes the run no longer
         await press(pilot, "0", "M", "x")
         await said(pilot, f"tapes note {FIX}:7 --unmark")
         await grown(pilot)

@@ -56,7 +56,8 @@ class Axis:
 
     @classmethod
     def of(cls, found: View, steps: Sequence[Step], summary: Summary) -> Self:
-        times = [step.wall_ns for step in steps]
+        # What people note or mark later does not make the run longer; it stands at its end.
+        times = [step.wall_ns for step in steps if step.type != "note"]
         start = min([summary.started_ns or 2**63, *times])
         end = max([summary.ended_ns, *times])
         return cls(start, max(end, start + 1), [*_threads(found, end), *_commands(found, end)])

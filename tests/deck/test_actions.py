@@ -379,6 +379,15 @@ async def test_a_hash_and_a_command_are_copied(home: Path) -> None:
         assert f"sent to the terminal's clipboard: the command of step {number}" in notices(pilot)
 
 
+async def test_of_a_call_the_command_that_it_asks_for_is_copied(home: Path) -> None:
+    async with deck(home, f"{FIX}:5") as pilot:
+        await press(pilot, "Y")
+        assert pilot.app.clipboard == "python -m pytest -q"
+        await press(pilot, "g")
+        await write(pilot, "7", "enter", "Y")  # a list of things to do is no command
+        assert "the words of step 7" in notices(pilot)
+
+
 async def test_controls_in_a_command_are_not_copied_as_such(home: Path) -> None:
     async with deck(home, HOSTILE) as pilot:
         await press(pilot, "j", "Y")
@@ -585,6 +594,17 @@ async def test_help_tells_every_key_of_the_screen_and_closes(home: Path, back: s
         assert all(verdict in text for verdict in VERDICTS)
         await press(pilot, back)
         assert at(pilot) == (FIX, 1)
+
+
+async def test_a_key_that_a_screen_has_for_itself_is_told_once(home: Path) -> None:
+    async with deck(home, FIX) as pilot:
+        await press(pilot, "5", "question_mark")
+        while not isinstance(pilot.app.screen, Help):  # without a second session it asks for one first
+            await press(pilot, "escape", "question_mark")
+        page = pilot.app.screen
+        assert "compare" in page._places
+        taken = [key for place in page._places if place in ("compare", "tape") for key, _, _ in page.rows(place)]
+        assert len(taken) == len(set(taken))
 
 
 def test_the_verdicts_are_explained() -> None:

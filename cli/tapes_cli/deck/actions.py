@@ -201,12 +201,14 @@ def actions(*places: str) -> Iterator[Action]:
     return (action for action in ACTIONS if action.on in places)
 
 
+def shown(key: str) -> str:
+    """A key as it is written on a keyboard."""
+    before, plus, last = key.rpartition("+")
+    return f"{before}{plus}{format_key(last)}"
+
+
 def keys_of(action: Action) -> str:
-    """Its keys as they are written on a keyboard."""
-    return " ".join(
-        "+".join((*key.split("+")[:-1], format_key(key.rpartition("+")[2]))) if key != "plus" else "+"
-        for key in action.keys
-    )
+    return " ".join(map(shown, action.keys))
 
 
 def places_of(kind: type) -> list[str]:

@@ -24,6 +24,7 @@ from tapes_cli.deck.dialogs.checkout import Checkout
 from tapes_cli.deck.dialogs.jump import Jump
 from tapes_cli.deck.dialogs.mark import Label, Marked, Marks
 from tapes_cli.deck.dialogs.pick import Pick
+from tapes_cli.deck.model.line import command_line
 from tapes_cli.deck.model.spots import Spot
 from tapes_cli.deck.model.tape import Tape, Told
 from tapes_cli.deck.running import Ran, Then
@@ -144,10 +145,9 @@ class Doing(Screen[None]):
 
     def action_copy_command(self) -> None:
         if (here := self._here()) is not None:
-            step = here[1]
-            command = step.facts.get("command")
-            what = "command" if step.type == "command" or command else "words"
-            self.deck.copy(str(command or step.text), f"the {what} of step {step.number}")
+            told, step = here
+            command = command_line(told, step)
+            self.deck.copy(command or step.text, f"the {'command' if command else 'words'} of step {step.number}")
 
     def action_export(self) -> None:
         self.deck.export(self.tape.session, self.tape.number if self.tape.step else None)

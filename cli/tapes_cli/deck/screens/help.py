@@ -14,12 +14,13 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from tapes.session.marks import SIGN
-from tapes_cli.deck.actions import PLACES, actions, bindings, keys_of, places_of
+from tapes_cli.deck.actions import PLACES, actions, bindings, places_of, shown
 from tapes_cli.deck.model.signs import BOTH, BREAK
 from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.timebar import SIGNS as TIME_SIGNS
 from tapes_cli.story import ACTION_ICONS, ICONS
 
+SHARED = ("tape", "rows", "reader", "deck")
 EVERYWHERE = ("rows", "reader", "deck")
 SIGNS = {
     SIGN: "marked, with a label (m)",
@@ -71,10 +72,19 @@ class Help(Screen[None]):
     def action_scroll(self, by: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
+    def rows(self, place: str) -> list[tuple[str, str, str]]:
+        """Keys, name and help of each action. A screen's own key goes before that of all screens of a session."""
+        own = [one for one in self._places if one not in SHARED]
+        taken = {key for action in actions(*own) for key in action.keys} if place == "tape" else set()
+        return [
+            (" ".join(map(shown, keys)), action.says, action.help)
+            for action in actions(place)
+            if (keys := [key for key in action.keys if key not in taken])
+        ]
+
     def _parts(self) -> Iterator[RenderableType]:
         for place in self._places:
-            rows = [(keys_of(action), action.says, action.help) for action in actions(place)]
-            yield from _part(PLACES[place], rows)
+            yield from _part(PLACES[place], self.rows(place))
         if "terminal" in self._places:
             yield from _part("On the bar of a recording", [(sign, "", means) for sign, means in TIME_SIGNS.items()])
         yield from _part("Signs before a step", [(sign, "", means) for sign, means in SIGNS.items()])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,6 @@ from deck import shelf
 from deck.filming import Clock, Scene, text, use
 from deck.shelf import FIX, HOSTILE, OPEN
 from deck.support import LARGE, SMALL, deck, idle, press, screen, shown
-from tapes.archive.lmdb_archive import LmdbArchive
 from tapes_cli.deck.screens.commands import Commands
 from tapes_cli.deck.screens.timeline import Timeline
 from tapes_cli.main import tapes as verbs
@@ -248,17 +249,29 @@ async def test_a_session_in_which_nothing_was_to_run_says_that(home: Path) -> No
         assert "no commands: none ran, and none was asked for" in shown(pilot)
 
 
-async def test_a_command_that_still_runs_is_told_and_the_list_grows_below_the_cursor(home: Path) -> None:
-    with LmdbArchive.open(home / "archive"):  # for writing, by this process too
-        async with deck(home, OPEN) as pilot:
-            await press(pilot, "2", "j")
-            assert "it is still running" in shown(pilot)
-            before = at(pilot)
-            clock = Clock()
-            with shelf.archive_of(home, clock=clock) as archive:
-                other = Scene(archive, clock, "another", at=9 * 3600)
-                other.run("true")
-                other.close()
-            commands(pilot).read()
-            await idle(pilot)
-            assert at(pilot) == before
+async def test_a_command_that_still_runs_is_told(home: Path) -> None:
+    async with deck(home, OPEN) as pilot:
+        await press(pilot, "2", "G")
+        assert "it is still running" in shown(pilot)
+
+
+async def test_the_list_grows_below_the_cursor_also_by_what_came_while_it_was_read(home: Path) -> None:
+    clock = Clock()
+    with shelf.archive_of(home, clock=clock) as archive:
+        scene = Scene(archive, clock, "growing", at=9 * 3600)
+        scene.run("first")
+        scene.run("second", status=1)
+        async with deck(home, "growing") as pilot:
+            await press(pilot, "2", "u", "u", "u", "j")
+            tape = commands(pilot).tape
+            assert tape.told is not None
+            tape.told = replace(tape.told, whole=False)
+            scene.run("third")
+            for _ in range(100):
+                await asyncio.sleep(0.1)
+                await idle(pilot)
+                if len(listed(pilot)) == 3:
+                    break
+            assert (listed(pilot), at(pilot)) == (["first", "second", "third"], "second")
+            await press(pilot, "f")
+            assert at(pilot) == "third"

@@ -83,8 +83,9 @@ class TapeScreen(Doing):
     def _look(self) -> None:
         if self.is_current and self.tape.told is not None and breaks_stamp(self.deck.home) != self._breaks:
             self.judge()
-        if self.is_current and self.tape.told is not None and self.tape.told.whole and self.tape.has_grown():
-            self.read()
+        reads = any(w.group == "tape" and w.node is self and not w.is_finished for w in self.workers)
+        if self.is_current and self.tape.told is not None and not reads and self.tape.has_grown():
+            self.read()  # also what was recorded while it was read, or when a screen was left before all was
 
     @work(thread=True, exclusive=True, group="tape", exit_on_error=False)
     def read(self) -> None:

@@ -46,7 +46,7 @@ class Searching(Playing):
 
     def status(self) -> Line:
         going, seeking = super().status(), self.tape.seeking
-        if not seeking.text or self.ask.busy:
+        if not seeking.text or (self.ask.busy and not seeking.numbers):
             return going
         return dotted(filter(None, (going, styled(seeking.at(self.tape.number), "accent"))))
 

@@ -169,7 +169,7 @@ class Ask(Box):
     @on(Indexed)
     def _indexed(self, message: Indexed) -> None:
         message.stop()
-        if self.busy:
+        if self.busy and message.done < message.total:
             self.say(f"indexing: {message.done} of {message.total} records")
 
     @on(Answered)

@@ -6,7 +6,9 @@ all actions of its place is a test as well: who adds a row there adds a step her
 
 from __future__ import annotations
 
+import asyncio
 import difflib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,8 +18,9 @@ import pytest
 from textual.pilot import Pilot
 
 from deck.shelf import AGAIN, FIX, HOSTILE
-from deck.support import deck, idle, press, shown
+from deck.support import PATIENCE_S, deck, idle, press, shown
 from tapes_cli.deck.actions import ACTIONS, PLACES, Action, actions
+from tapes_cli.deck.widgets.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class Seen:
     clipboard: str
     text: str
     running: bool
+    look: str
+    """The text and how each piece of it is styled."""
+    folded: bool
 
     @classmethod
     def of(cls, pilot: Pilot[Any]) -> Seen:
@@ -48,7 +54,7 @@ class Seen:
             type(focus).__name__,
             focus.id if focus else None,
             tape.number if tape else 0,
-            getattr(focus, "cursor", -1),
+            getattr(focus if isinstance(focus, Rows) else getattr(screen, "rows", None), "cursor", -1),
             round(focus.scroll_y) if focus else 0,
             getattr(focus, "column", round(focus.scroll_x) if focus else 0),
             bool(tape and tape.playing),
@@ -56,6 +62,8 @@ class Seen:
             app.clipboard,
             shown(pilot),
             app.is_running and not app._exit,
+            str([(piece.text, str(piece.style)) for row in screen._compositor.render_strips() for piece in row]),
+            bool(getattr(getattr(screen, "kept", None), "folded", False)),
         )
 
 
@@ -71,6 +79,8 @@ class Do:
     before: str = ""
     after: str = ""
     """Keys that lead there, and back to where the next step begins."""
+    wait: str = ""
+    """What has to be there first that comes by itself: written by another process, it is read within half a second."""
     quick: bool = False
     """It goes on by itself: what is seen is what is seen at once."""
 
@@ -151,8 +161,8 @@ WALKS = {
             Do("title(1)", further("top"), after="0"),
             Do("title(-1)", back("top"), before="} }", after="0"),
             Do("find", screen("Find"), after="escape"),
-            Do("hit(1)", other("top"), before="/ r e d enter", after="escape 0"),
-            Do("hit(-1)", other("top"), before="/ r e d enter n", after="escape 0"),
+            Do("hit(1)", other("look"), before="/ r e d enter", after="escape 0"),
+            Do("hit(-1)", other("look"), before="/ r e d enter n", after="escape 0"),
             Do("wrap", other("text"), after="w"),
             Do("aside(1)", other("text"), before="w", after="0 w"),
             Do("aside(-1)", other("text"), before="w l", after="0 w"),
@@ -190,7 +200,7 @@ WALKS = {
     "breaks": Walk(
         (
             Do("pattern", focus("Input"), after="escape b"),
-            Do("remove", says("nothing stops"), before="enter"),
+            Do("remove", says("tapes break remove"), before="0 enter"),
         ),
         ref=FIX,
         keys="b",
@@ -201,15 +211,15 @@ WALKS = {
     ),
     "box": Walk(
         (
-            Do("list(1)", other("text"), before="slash", after="escape"),
-            Do("list(-1)", other("text"), before="slash down down", after="escape"),
+            Do("list(1)", further("cursor", 1), before="0 slash", after="escape"),
+            Do("list(-1)", further("cursor", -1), before="0 slash down down", after="escape"),
             Do("leave", focus("Rows"), before="slash"),
         ),
     ),
     "sessions": Walk(
         (
             Do("filter", focus("Input"), after="escape"),
-            Do("unfilter", says("going-on"), before="slash w i t h h enter"),
+            Do("unfilter", says("going-on"), before="slash w i t h h tab"),
             Do("sort(1)", other("text")),
             Do("reverse", other("text"), after="r"),
             Do("compare", screen("Pick"), after="escape"),
@@ -233,8 +243,8 @@ WALKS = {
             ),
             Do("jump", screen("Jump"), after="escape"),
             Do("mark", screen("Label"), after="escape"),
-            Do("marks", screen("Marks"), before="m l o o k enter", after="escape"),
-            Do("unmark", says("1 mark taken back")),
+            Do("marks", screen("Marks"), before="0 j m l o o k enter", after="escape", wait="★"),
+            Do("unmark", says("--unmark"), before="0 j"),
             Do("breakpoint", screen("BreaksDialog"), after="escape"),
             Do("copy_hash", other("clipboard")),
             Do("copy_command", other("clipboard")),
@@ -242,14 +252,14 @@ WALKS = {
             Do("export", screen("Export"), after="escape"),
             Do("checkout", screen("Checkout"), after="escape"),
             Do("compare", screen("Pick"), after="escape"),
-            Do("follow", step(46), after="f 0"),
+            Do("follow", says("following"), after="f 0"),
         ),
         ref=FIX,
     ),
     "timeline": Walk(
         (
-            Do("out", says("▸ subagent"), before="0 g 1 8 enter", after="l"),
-            Do("into", says("▾ subagent"), before="0 g 1 8 enter h"),
+            Do("out", is_("cursor", 13), before="0 g 1 8 enter"),
+            Do("into", is_("cursor", 14), before="0 g 1 8 enter h"),
             Do("alike(1)", step(12), before="0 j j", after="0"),
             Do("alike(-1)", step(3), before="0 g 1 2 enter", after="0"),
             Do("search", focus("Input"), after="escape"),
@@ -308,10 +318,10 @@ WALKS = {
             Do("event(-1)", other("text"), before="G", after="0"),
             Do("command(1)", other("text"), before="0", after="0"),
             Do("command(-1)", other("text"), before="G", after="0"),
-            Do("step(1)", further("number"), before="0", after="0"),
-            Do("step(-1)", back("number"), before="G", after="0"),
-            Do("page(1)", further("number"), before="0", after="0"),
-            Do("page(-1)", back("number"), before="G", after="0"),
+            Do("step(1)", step(2), before="g 1 enter"),
+            Do("step(-1)", step(1), before="g 2 enter"),
+            Do("page(1)", further("number"), before="g 1 enter"),
+            Do("page(-1)", back("number"), before="g 4 6 enter"),
             Do("begin", says("0:00"), before="G"),
             Do("end", says("0:51.3/0:51"), before="0", after="0"),
             Do("speed(1)", says("2×"), after="less_than_sign"),
@@ -334,7 +344,7 @@ WALKS = {
             Do("difference(-1)", other("cursor"), before="G", after="0"),
             Do("face(1)", other("text"), after="V"),
             Do("face(-1)", other("text"), after="v"),
-            Do("fold", other("text"), after="z"),
+            Do("fold", is_("folded", True), after="z"),
             Do("swap", other("text"), after="x"),
             Do("open_side('a')", screen("Timeline"), after="q"),
             Do("open_side('b')", screen("Timeline"), after="q"),
@@ -377,6 +387,8 @@ async def test_every_key_of(place: str, home: Path) -> None:
 async def tried(pilot: Pilot[Any], action: Action, key: str, do: Do) -> list[str]:
     """What is wrong with it."""
     await press(pilot, *map(at_once, do.before.split()))
+    if do.wait:
+        await until(pilot, do.wait)
     pilot.app.clear_notifications()
     await idle(pilot)
     before = Seen.of(pilot)
@@ -386,12 +398,24 @@ async def tried(pilot: Pilot[Any], action: Action, key: str, do: Do) -> list[str
     after = Seen.of(pilot)
     wrong = []
     if not do.check(before, after):
-        facts = [f.name for f in fields(Seen) if getattr(before, f.name) != getattr(after, f.name) and f.name != "text"]
+        facts = [
+            f.name
+            for f in fields(Seen)
+            if getattr(before, f.name) != getattr(after, f.name) and f.name not in ("text", "look")
+        ]
         differ = {name: (getattr(before, name), getattr(after, name)) for name in facts}
         moved = "\n".join(difflib.unified_diff(before.text.splitlines(), after.text.splitlines(), lineterm="", n=0))
         wrong = [f"{action.id} by {key} ({action.help}): {differ or 'nothing differs'}\n{moved or after.text}"]
     await press(pilot, *map(at_once, do.after.split()))
     return wrong
+
+
+async def until(pilot: Pilot[Any], words: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while words not in shown(pilot):
+        assert time.monotonic() < deadline, f"{words!r} is not shown:\n{shown(pilot)}"
+        await asyncio.sleep(0.02)
+        await idle(pilot)
 
 
 def test_every_place_has_its_walk() -> None:

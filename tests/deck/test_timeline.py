@@ -10,6 +10,8 @@ from textual.pilot import Pilot
 
 from deck.shelf import FIX, HOSTILE
 from deck.support import SMALL, USUAL, deck, press, screen, shown
+from tapes.archive.base import Batch, Draft
+from tapes.archive.lmdb_archive import LmdbArchive
 from tapes_cli.deck.screens.timeline import Timeline
 
 
@@ -157,3 +159,13 @@ async def test_what_was_captured_can_not_drive_the_screen(home: Path, size: tupl
             await press(pilot, "j")
             for line in screen(pilot):
                 assert line.isprintable() and "\u202e" not in line
+
+
+async def test_a_note_of_much_later_leaves_the_axis_to_the_run(home: Path) -> None:
+    with LmdbArchive.open(home / "archive") as archive:
+        session = archive.names()[FIX]
+        archive.commit(Batch([Draft("note", {"kind": "note", "text": "much later", "who": "alice"}, session)]))
+    async with deck(home, FIX) as pilot:
+        assert "╷46.1s" in shown(pilot)
+        await press(pilot, "G")
+        assert "much later" in shown(pilot)

@@ -280,6 +280,39 @@ async def test_the_wheel_and_the_scrollbar_move_it() -> None:
         assert top(app.reader) == "line 500 of it"
 
 
+async def test_lines_that_are_not_broken_run_out_to_the_right() -> None:
+    app = Shown(Document.of_text("漢" * 100 + "end\n" + "0123456789" * 30 + "\n" + "short\n" * 50))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: top(app.reader).startswith("漢"))
+        await pilot.press("w")
+        await pilot.pause()
+        assert seen(app.reader)[2] == "short"
+        for _ in range(40):
+            await pilot.press("l")
+        assert seen(app.reader)[1].endswith("789") and len(seen(app.reader)[1]) == 78
+        await pilot.press("h", "h", "h")
+        assert "end" in top(app.reader)
+        app.reader.find("short")
+        await until(pilot, lambda: marked(app.reader, here=True) == ["short"])
+        await pilot.press("w")
+        await pilot.pause()
+        assert top(app.reader).startswith("漢")
+
+
+async def test_a_fault_costs_the_page_and_not_the_deck() -> None:
+    def faulty() -> Iterator[str]:
+        yield "as far as this\n" * 1000
+        raise AssertionError("never")
+
+    app = Shown(Document([Block(text=faulty())]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "a fault of tapes: AssertionError: never" in seen(app.reader)[-1])
+        await pilot.press("end")
+        await until(pilot, lambda: app.document.done)
+        app.reader.show(Document.of_text("the next page"))
+        await until(pilot, lambda: top(app.reader) == "the next page")
+
+
 async def test_the_scrollbar_knows_what_is_not_read_yet_and_can_be_pulled_there() -> None:
     size = sum(len(line) for line in lines(200_000))
     app = Shown(Document([Block("out", text=lines(200_000), size=size)]))

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 from tapes_cli.deck.model.document import Document, Place
 from tapes_cli.deck.model.styled import Line, words
 from tapes_cli.deck.model.wrapping import rows
@@ -54,7 +56,7 @@ class Layout:
     def __init__(self, document: Document, columns: int, *, wrap: bool = True) -> None:
         self.document, self.columns, self.wrap = document, max(2, columns), wrap
         self.widest = 0
-        """Characters of the longest line that was drawn."""
+        """Columns of the longest line that was drawn, where lines are not broken."""
         self._heights: list[int] = []
         self._starts: list[int] = []
         self._drawn: OrderedDict[int, Drawn] = OrderedDict()
@@ -94,7 +96,8 @@ class Layout:
         found: list[Row] = []
         for number, line in enumerate(lines):
             text = words(line)
-            self.widest = max(self.widest, len(text))
+            if not self.wrap:
+                self.widest = max(self.widest, cell_len(text))
             spans = rows(text, self.columns) if self.wrap else [(0, len(text))]
             found += [Row(number, start, stop) for start, stop in spans]
         return found

@@ -23,7 +23,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.worker import Worker, get_current_worker
+from textual.worker import Worker, WorkerState, get_current_worker
 
 from tapes_cli import output
 from tapes_cli.deck.actions import bindings
@@ -286,7 +286,14 @@ class Reader(ScrollView, can_focus=True):
                     self.post_message(self.Read(asked, come))
                     told = time.monotonic()
 
-        self._pursuit = self.run_worker(work, group="reader", exclusive=True, thread=True)
+        self._pursuit = self.run_worker(work, group="reader", exclusive=True, thread=True, exit_on_error=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A fault of ours costs what it was about to show, not the deck."""
+        if event.state == WorkerState.ERROR and event.worker is self._pursuit:
+            error = event.worker.error
+            self._stop()
+            self.says = f"a fault of tapes: {type(error).__name__}: {error}"
 
     def _stop(self) -> None:
         """Something else is wanted, and of the page that comes, if one does: so it is shown now, whatever there is."""

@@ -86,6 +86,18 @@ async def test_stepping_moves_the_screen_and_seeking_the_step(home: Path) -> Non
             assert times.moment(step(pilot)) == times.moment(there)
 
 
+async def test_the_outline_is_walked_through_its_threads_both_ways(home: Path) -> None:
+    async with deck(home, FIX) as pilot:
+        await press(pilot, "4")
+        rows = terminal(pilot).rows
+        for key, last in (("j", len(rows.source) - 1), ("k", 0)):
+            for _ in range(len(rows.source) - 1):
+                await pilot.press(key)
+            await press(pilot, key)
+            assert rows.cursor == last
+        assert step(pilot) == 1
+
+
 async def test_the_ends_are_those_of_the_recording(home: Path) -> None:
     async with deck(home, FIX) as pilot:
         await press(pilot, "4")

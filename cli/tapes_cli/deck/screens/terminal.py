@@ -121,7 +121,7 @@ class Terminal(TapeScreen):
             self.projector.tell(told, self.tape.stops)
 
     def on_step(self, number: int) -> None:
-        if self.outline is not None:
+        if self.outline is not None and not self._is_at(self.rows.cursor):
             self.rows.cursor = self.outline.row_of(number)
         if not self._leading and number != self._number and not self.tape.following:
             self._led = False
@@ -131,11 +131,16 @@ class Terminal(TapeScreen):
 
     @on(Rows.Moved, "#steps")
     def _moved(self, message: Rows.Moved) -> None:
-        if self.outline is None or message.index == self.outline.row_of(self.tape.number):
-            return  # it followed the current step
-        node = self.outline.node(message.index)
-        if node is not None:
+        node = self.outline.node(message.index) if self.outline else None
+        if node is not None and not self._is_at(message.index):  # else it followed the current step
             self.go_to(node.number)
+
+    def _is_at(self, row: int) -> bool:
+        """Is this a row of the current step? Its own, or the heading of the thread that begins with it."""
+        node = self.outline.node(row) if self.outline else None
+        if self.outline is None or node is None:
+            return False
+        return node.number == self.tape.number or row == self.outline.row_of(self.tape.number)
 
     def _see(self, seen: Seen | None) -> None:
         if seen is None:

@@ -92,8 +92,8 @@ async def test_the_files_are_as_they_were_at_the_current_step(story: Path) -> No
     async with deck(story, "story:1") as pilot:
         await press(pilot, "3")
         assert paths(pilot) == []
-        assert "7 files, 0 changed since the start" in shown(pilot)
-        assert "what changed (a: all): none" in shown(pilot)
+        assert "7 files, 0 changed (a: all)" in shown(pilot)
+        assert "nothing changed since the start: a lists all files" in shown(pilot)
         await press(pilot, "n")
         assert (files(pilot).tape.number, paths(pilot)) == (2, ["src/", "src/deep/", "src/deep/a"])
         await press(pilot, "n")

@@ -52,7 +52,7 @@ class Versions:
         hashed = one.held.hash.short(8) if one.held is not None and one.held.hash is not None else ""
         cells: list[tuple[Line, int, bool]] = [
             (styled(str(one.step) if one.step is not None else "·", later or "accent"), 5, True),
-            (styled(one.what, later), 9 if wide < _BY else 12, False),
+            (styled(one.what.partition(" ")[0], later), 7, False),
             (_delta(self.delta.get(index, ""), later), 11, True),
             (styled(output.size(one.held.size) if one.held is not None else "", "dim"), 8 if wide >= _BY else 0, True),
             (styled(hashed, "dim"), 8 if wide >= _HASH else 0, False),

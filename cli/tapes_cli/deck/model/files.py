@@ -166,7 +166,7 @@ class Snapped:
     def _heads(self, seen: Standing) -> Iterator[Said]:
         tree, at, snapshot = seen.tree, seen.at, seen.at.snapshot
         count = output.plural(sum(entry.kind != "dir" for entry in at.entries.values()), "file")
-        yield f"{count}, {len(seen.changed)} changed since the start", "bold"
+        yield f"{count}, {len(seen.changed)} changed", "bold"
         branch = f"{snapshot.branch} {snapshot.head[:8]}".strip() if snapshot.branch else ""
         taken = f"snapshot {snapshot.n} ({snapshot.cause})"
         told = (shown(tree.root), branch, taken, output.wall(snapshot.wall_ns))

@@ -134,10 +134,17 @@ class FilesScreen(TapeScreen):
         self._list()
 
     def _show(self, listed: FileList) -> None:
-        self.heads.tell(self._how(listed), *(styled(text, style) for text, style in listed.listing.heads))
-        self.rows.show(listed, self._place(listed))
-        if not len(listed):
-            self._clear()
+        first, *more = (styled(text, style) for text, style in listed.listing.heads)
+        when = styled(f"when step {listed.listing.step} was over: ", "accent")
+        self.heads.tell(joined(when, first, self._how(listed.look)), *more)
+        if len(listed):
+            self.rows.show(listed, self._place(listed))
+            return
+        nothing = (
+            "no path has these words" if listed.look.words else "nothing changed since the start: a lists all files"
+        )
+        self.rows.show(Lines([styled(nothing, "dim")]), 0)
+        self._clear()
 
     def _place(self, listed: FileList) -> int:
         """The line of the file that was chosen; of the first file, where that is not listed."""
@@ -146,14 +153,10 @@ class FilesScreen(TapeScreen):
         return first if found is None else found
 
     @staticmethod
-    def _how(listed: FileList) -> Line:
-        """How the list is looked at; of one in which nothing is, that nothing is."""
-        look = listed.look
-        step = listed.listing.step
-        words = f" · with “{look.words}”" if look.words else ""
-        empty = "" if len(listed) else ": none"
-        what = "all files" if look.everything else "what changed (a: all)"
-        return joined(styled(f"when step {step} was over", "accent"), styled(f" · {what}{words}{empty}", "dim"))
+    def _how(look: Look) -> Line:
+        """What of it is listed."""
+        words = f"with “{look.words}”, " if look.words else ""
+        return styled(f" ({words}{'all; a: changed ones' if look.everything else 'a: all'})", "dim")
 
     def _clear(self) -> None:
         self.workers.cancel_group(self, "file")

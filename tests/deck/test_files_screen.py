@@ -230,7 +230,7 @@ async def test_renames_binaries_and_modes(story: Path) -> None:
 
 
 async def test_a_filter_is_typed_kept_and_left(story: Path) -> None:
-    async with deck(story, "story:4") as pilot:
+    async with deck(story, "story:4", size=LARGE) as pilot:
         await press(pilot, "3", "a", "slash", *"dee")
         assert paths(pilot) == ["src/", "src/deep/", "src/deep/a"]
         await press(pilot, "enter")

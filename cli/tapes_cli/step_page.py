@@ -22,7 +22,7 @@ from tapes_cli import output
 from tapes_cli.story import Story, label
 
 LONGEST_FACT = 200
-ELSEWHERE = ("diff", "said", "usage", "why", "asked", "files")
+ELSEWHERE = ("diff", "said", "usage", "why", "asked", "files", "marks", "about")
 """Facts that are shown below, not among the others."""
 
 

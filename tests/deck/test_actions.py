@@ -16,7 +16,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from deck.shelf import AGAIN, DAMAGED, FIX, HOSTILE, OPEN
+from deck.shelf import AGAIN, DAMAGED, FIX, HOSTILE, OPEN, WITHHELD
 from deck.support import PATIENCE_S, SMALL, deck, idle, press, shown
 from tapes.archive.lmdb_archive import LmdbArchive
 from tapes.archive.refs import resolve
@@ -486,6 +486,19 @@ async def test_a_moment_is_checked_out_as_files(home: Path, tmp_path: Path, monk
         assert (folder / "request.json").is_file() and (folder / "files").is_dir()
 
 
+async def test_of_a_moment_that_is_withheld_what_is_left_is_taken_when_asked_for(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with deck(home, f"{WITHHELD}:5", size=SMALL) as pilot:
+        await press(pilot, "c", "enter")
+        assert "--partial takes out what is left" in await said(pilot, f"tapes checkout {WITHHELD}:5 -o ")
+        assert not list(tmp_path.glob("tapes-*"))
+        await press(pilot, "c", "tab", "right", "enter")
+        assert "NOT RESTORED" in await said(pilot, "--partial\n")
+        assert list(tmp_path.glob("tapes-*-5/*"))
+
+
 async def test_a_moment_becomes_a_transcript_and_its_command_is_copied(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -497,7 +510,7 @@ async def test_a_moment_becomes_a_transcript_and_its_command_is_copied(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     async with deck(home, f"{FIX}:20") as pilot:
-        await press(pilot, "c", "right", "tab")
+        await press(pilot, "c", "right", "tab")  # to the folder: of a transcript nothing may be missing
         pilot.app.screen.query_one(Input).value = str(tmp_path)
         await press(pilot, "enter")
         await said(pilot, "the command with which it goes on")

@@ -31,6 +31,8 @@ class Checkout(Dialog[tuple[str, ...]]):
         own = [agent for agent in AGENTS if agent == self._agent]
         yield field("as")
         yield Choice([FILES, *own, *(agent for agent in AGENTS if agent not in own)], id="kind")
+        yield field("where something of it is damaged or withheld")
+        yield Choice(["stop", "take what is left"], id="partial")
         yield field("folder")
         yield Input(self._proposed[FILES], suggester=Paths(folders=True), id="path")
 
@@ -42,7 +44,8 @@ class Checkout(Dialog[tuple[str, ...]]):
         kind = self.query_one("#kind", Choice).value
         path = expanded(self.query_one("#path", Input).value)
         if kind == FILES:
-            return ("checkout", self._ref, *(("-o", path) if path else ()))
+            partial = ("--partial",) if self.query_one("#partial", Choice).at else ()
+            return ("checkout", self._ref, *(("-o", path) if path else ()), *partial)
         return ("checkout", self._ref, "--as", kind, *(("--cwd", path) if path else ()))
 
     @on(Choice.Changed)
@@ -56,6 +59,7 @@ class Checkout(Dialog[tuple[str, ...]]):
     @on(Input.Changed)
     def _changed(self) -> None:
         kind = self.query_one("#kind", Choice).value
+        self.query_one("#partial").disabled = kind != FILES
         does = (
             "what was said, the request, the commands and the files of that moment, in a folder that is new or empty"
             if kind == FILES

@@ -340,6 +340,17 @@ async def test_any_step_key_stops_playing(home: Path) -> None:
         assert not on(pilot).tape.playing and "▶ 1×" not in shown(pilot)
 
 
+@pytest.mark.parametrize("away", ["2", "question_mark", "m", "escape"])
+async def test_playing_stops_where_nobody_sees_it(home: Path, away: str) -> None:
+    async with deck(home, FIX) as pilot:
+        tape = on(pilot).tape
+        await pilot.press("space")
+        await pilot.pause()
+        assert tape.playing
+        await press(pilot, away)
+        assert not tape.playing
+
+
 async def test_following_stays_at_the_last_step_until_a_step_key(home: Path) -> None:
     async with deck(home, OPEN) as pilot:
         await press(pilot, "f")
@@ -451,6 +462,16 @@ async def test_a_format_that_can_not_end_at_a_step_is_of_the_whole_session(home:
         await press(pilot, "e", "tab", "right", "shift+tab", "right")
         assert "asciicast is of a whole session" in shown(pilot) and f"{FIX}.cast" in shown(pilot)
         assert f"{FIX}:6 --format" not in shown(pilot)
+
+
+async def test_a_format_is_chosen_with_the_mouse(home: Path) -> None:
+    async with deck(home, FIX) as pilot:
+        await press(pilot, "e")
+        line = next(line for line in shown(pilot).splitlines() if "asciicast-v2" in line)
+        row = shown(pilot).splitlines().index(line)
+        await pilot.click(offset=(line.index("jsonl") + 1, row))
+        await idle(pilot)
+        assert f"--format jsonl -o {FIX}.jsonl" in shown(pilot)
 
 
 async def test_an_error_of_the_verb_is_said_in_its_own_words(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from deck.filming import Clock, Scene, text
 from deck.shelf import AGAIN, CARRIED, FIX, HOSTILE
 from deck.support import LARGE, SMALL, deck, idle, press, screen, shown
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.index.index import Index
+from tapes_cli.deck.model.results import Seeker
 from tapes_cli.deck.model.shelf import titled
 from tapes_cli.deck.screens.sessions import Sessions
 from tapes_cli.deck.screens.timeline import Timeline
@@ -127,6 +131,36 @@ async def test_a_damaged_index_is_made_anew(home: Path) -> None:
     async with deck(home) as pilot:
         await typed(pilot, "invoice")
         assert listed(pilot) == [FIX]
+        with contextlib.closing(sqlite3.connect(index_path())) as db:
+            db.execute("DROP TABLE meta")
+        await press(pilot, "escape")
+        await typed(pilot, "invoice")
+        assert listed(pilot) == [FIX]
+
+
+async def test_a_fault_while_searching_is_said_and_the_deck_lives(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Seeker, "_search", lambda *_: 1 / 0)
+    async with deck(home, size=LARGE) as pilot:
+        await typed(pilot, "fix")
+        assert "a fault of tapes while searching: ZeroDivisionError" in shown(pilot)
+        assert listed(pilot) == [AGAIN, FIX]
+
+
+async def test_an_index_that_another_process_writes_is_asked_as_it_is(home: Path) -> None:
+    with LmdbArchive.open(home / "archive") as archive, Index(index_path(), archive) as index:
+        index.catch_up()
+        clock = Clock()
+        with shelf.archive_of(home, clock=clock) as written:
+            Scene(written, clock, "later", at=9 * 3600).note("an invoice")
+        index.db.execute("BEGIN IMMEDIATE")
+        async with deck(home, size=LARGE) as pilot:
+            await typed(pilot, "invoice")
+            assert listed(pilot) == [FIX]
+            assert "another process is indexing" in shown(pilot)
+            index.db.execute("ROLLBACK")
+            await press(pilot, "escape")
+            await typed(pilot, "invoice")
+            assert listed(pilot) == ["later", FIX]
 
 
 async def test_enter_opens_the_session_at_its_first_hit(home: Path) -> None:

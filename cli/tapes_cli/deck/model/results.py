@@ -6,12 +6,15 @@ closed within one question, and what is wrong with it is part of the answer.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from tapes.archive.base import Archive
 from tapes.errors import ArchiveError, Damaged, NotFound, UsageError
+from tapes.index.file import BUSY_SECONDS, locked
 from tapes.index.index import Index
 from tapes.pattern import pattern
 from tapes.record.digest import Digest
@@ -91,12 +94,17 @@ class Seeker:
 
         with Index(self.index, self.archive) as index:
             index.db.set_progress_handler(overtaken, STEPS)
-            found, unread = index.answer(lambda: _found(index, asked), told)
+            if busy := _is_busy(index):
+                answer = _as_it_is(index)
+            else:
+                answer = partial(index.answer, progress=told)
+            found, unread = answer(lambda: _found(index, asked))
             if not found.hits and BEGUN.search(text):
-                begun = index.answer(lambda: search(index, self._search(f"{text}*", limit)))
+                begun, _ = answer(lambda: _found(index, self._search(f"{text}*", limit)))
                 text, found = (f"{text}*", begun) if begun.hits else (text, found)
         remarks = [f"nothing that was recorded has {what}" for what in found.useless]
         remarks += [f"{output.plural(unread, 'record')} can not be read, and were not searched"] if unread else []
+        remarks += ["another process is indexing: what was recorded last is not searched yet"] if busy else []
         names = names_of(self.archive, {hit.session for hit in found.hits})
         return Answer(text, found.hits, names, found.more, remarks)
 
@@ -105,6 +113,34 @@ class Seeker:
         if self.within is None:
             return asked
         return replace(asked, query=All((asked.query, Field("session", self.within.hex()))))
+
+
+def _is_busy(index: Index) -> bool:
+    """Is there something to be indexed, while another process is at it? It may be for a minute: nobody who types waits
+    for that."""
+    try:
+        if index.file.upto() >= index.archive.last():
+            return False
+        index.db.execute("PRAGMA busy_timeout = 300")
+        with index.file.writing():
+            return False
+    except sqlite3.DatabaseError as error:
+        # What else is wrong with it, `Index.answer` finds as well, and mends it where it can.
+        return locked(error)
+    finally:
+        index.db.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
+
+def _as_it_is(index: Index) -> Callable[[Callable[[], tuple[Found, int]]], tuple[Found, int]]:
+    """Answers without what is not indexed yet."""
+
+    def answer(ask: Callable[[], tuple[Found, int]]) -> tuple[Found, int]:
+        try:
+            return ask()
+        except sqlite3.DatabaseError as error:
+            raise ArchiveError(f"the search index {index.file.path} can not be used: {error}") from error
+
+    return answer
 
 
 def _found(index: Index, asked: Search) -> tuple[Found, int]:

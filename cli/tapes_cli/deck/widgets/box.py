@@ -12,7 +12,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input, Static
-from textual.worker import get_current_worker
+from textual.worker import Worker, WorkerState, get_current_worker
 
 from tapes_cli import output
 from tapes_cli.deck.actions import bindings
@@ -151,7 +151,14 @@ class Ask(Box):
 
     def _begin(self, work: partial[None]) -> None:
         self._timer = None
-        self.run_worker(work, name="ask", group="ask", exclusive=True, thread=True)
+        self.run_worker(work, name="ask", group="ask", exclusive=True, thread=True, exit_on_error=False)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A fault of ours costs the answer, not the deck."""
+        if event.state == WorkerState.ERROR:
+            error = event.worker.error
+            trouble = f"a fault of tapes while searching: {type(error).__name__}: {error}"
+            self.post_message(self.Answered(Answer(self.text, trouble=trouble)))
 
     def _asked(self, text: str, limit: int | None) -> None:
         worker = get_current_worker()

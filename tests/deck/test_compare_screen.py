@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from deck.shelf import AGAIN, CARRIED, DAMAGED, FIX, HOSTILE, OPEN, WITHHELD
-from deck.support import LARGE, SMALL, USUAL, deck, press, screen, shown
+from deck.support import LARGE, SMALL, USUAL, deck, idle, press, screen, shown
 from tapes_cli.deck.model.comparing import FACES, Pair
 from tapes_cli.deck.screens.compare import CompareScreen
 from tapes_cli.deck.screens.timeline import Timeline
@@ -104,6 +104,14 @@ async def test_every_face_forwards_and_backwards(home: Path) -> None:
         await press(pilot, "V")
         assert comparing(pilot).kept.face == "figures"
         assert "wall time" in shown(pilot)
+
+
+async def test_a_face_is_picked_with_the_mouse(home: Path) -> None:
+    async with deck(home, FIX, AGAIN) as pilot:
+        await pilot.click("#compare-faces", offset=(20, 0))
+        await idle(pilot)
+        assert comparing(pilot).kept.face == "files"
+        assert comparing(pilot).faces.current == "files"
 
 
 async def test_a_command_with_its_outputs_as_a_diff(home: Path) -> None:

@@ -241,6 +241,16 @@ async def test_a_filter_is_typed_kept_and_left(story: Path) -> None:
         assert files(pilot).rows.has_focus
 
 
+async def test_a_face_is_picked_with_the_mouse(story: Path) -> None:
+    async with deck(story, "story:4") as pilot:
+        await press(pilot, "3")
+        await chosen(pilot, "src/deep/a")
+        await pilot.click("#files-faces", offset=(18, 0))
+        await idle(pilot)
+        assert files(pilot).kept.face == "blame"
+        assert "each line's step" in page(pilot)
+
+
 async def test_the_page_scrolls_from_the_list(story: Path) -> None:
     async with deck(story, "story:4", size=SMALL) as pilot:
         await press(pilot, "3")

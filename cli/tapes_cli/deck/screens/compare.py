@@ -25,11 +25,11 @@ from tapes_cli.deck.model.styled import styled
 from tapes_cli.deck.model.tape import Tape, Told
 from tapes_cli.deck.model.trouble import trouble
 from tapes_cli.deck.screens.base import TapeScreen
-from tapes_cli.deck.screens.files import SCROLLED, faces_line
-from tapes_cli.deck.widgets.bar import Bar
+from tapes_cli.deck.screens.files import SCROLLED
 from tapes_cli.deck.widgets.reader import Reader
 from tapes_cli.deck.widgets.rows import Lines, Rows
 from tapes_cli.deck.widgets.said import Said
+from tapes_cli.deck.widgets.tab_line import TabLine
 from tapes_cli.home import cache_folder
 
 NOBODY = "this session is beside no other one: d chooses one"
@@ -60,7 +60,7 @@ class CompareScreen(TapeScreen):
         if other is not None and other != self.kept.other:
             self.kept = tape.kept["compare"] = Kept(other)
         self.heads = Said(id="compare-heads", classes="heads")
-        self.faces = Bar(id="compare-faces")
+        self.faces = TabLine(FACES, id="compare-faces")
         self.rows = Rows(id="compare-rows")
         self.page = Reader(id="compare-page")
         self.listed: PairList | None = None
@@ -130,7 +130,7 @@ class CompareScreen(TapeScreen):
         grown = told is not None and self.kept.of is not told.view
         more = [styled("more has been recorded since: r compares anew", "warn")] if grown else []
         self.heads.tell(*comparing.heads(), *more)
-        self.faces.tell(faces_line(FACES, self.kept.face))
+        self.faces.current = self.kept.face
         self._make(comparing, self.kept.face)
 
     @work(thread=True, exclusive=True, group="face", exit_on_error=False)
@@ -219,7 +219,14 @@ class CompareScreen(TapeScreen):
             self._go(found, "failure", direction)
 
     def action_face(self, by: int) -> None:
-        self.kept.face = FACES[(FACES.index(self.kept.face) + by) % len(FACES)]
+        self._face(self.faces.beside(by))
+
+    @on(TabLine.Picked, "#compare-faces")
+    def _picked(self, message: TabLine.Picked) -> None:
+        self._face(message.name)
+
+    def _face(self, name: str) -> None:
+        self.kept.face = next(face for face in FACES if face == name)
         self._show()
 
     def action_fold(self) -> None:

@@ -8,14 +8,11 @@ chosen file, and is overtaken by the next.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.events import Key as Pressed
-from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from tapes.errors import TapesError
@@ -31,10 +28,11 @@ from tapes_cli.deck.model.styled import Line, joined, styled
 from tapes_cli.deck.model.tape import Tape, Told
 from tapes_cli.deck.model.trouble import trouble
 from tapes_cli.deck.screens.base import TapeScreen
-from tapes_cli.deck.widgets.bar import Bar
+from tapes_cli.deck.widgets.box import Box
 from tapes_cli.deck.widgets.reader import Reader
 from tapes_cli.deck.widgets.rows import Lines, Rows
 from tapes_cli.deck.widgets.said import Said
+from tapes_cli.deck.widgets.tab_line import TabLine
 
 SOON_S = 0.03
 """How long the cursor must rest on a file before it is read."""
@@ -66,10 +64,9 @@ class FilesScreen(TapeScreen):
         self.heads = Said(id="files-heads", classes="heads")
         self.rows = Rows(id="files-list")
         self.versions = Rows(id="files-versions")
-        self.faces = Bar(id="files-faces")
+        self.faces = TabLine(FACES, id="files-faces")
         self.page = Reader(id="files-page")
-        self.filter = Input(placeholder="words of a path", id="files-filter", value=self.kept.look.words)
-        self.filter.display = bool(self.kept.look.words)
+        self.filter = Box("words of a path", id="files-filter")
         self.listed: FileList | None = None
         self._listed_of: tuple[View, int, Look] | None = None
         self._busy = False
@@ -162,7 +159,6 @@ class FilesScreen(TapeScreen):
         self.workers.cancel_group(self, "file")
         self.versions.show(Lines([]))
         self.page.show(Document(()))
-        self.faces.say("")
 
     # -- the chosen file
 
@@ -221,14 +217,10 @@ class FilesScreen(TapeScreen):
 
     def _turn(self) -> None:
         versions = self.versions.source
-        self._tell_faces()
         files = self.kept.files
         if files is not None and isinstance(versions, Versions) and len(versions):
             at = self.versions.cursor
             self.page.show(Document(page(files, versions.history, at, self.kept.face, versions.marked)))
-
-    def _tell_faces(self) -> None:
-        self.faces.tell(faces_line(FACES, self.kept.face))
 
     # -- what is done
 
@@ -294,11 +286,18 @@ class FilesScreen(TapeScreen):
             return
         versions.marked = at if versions.marked != at else None
         self.versions.redraw()
-        self.kept.face = "diff"
-        self._turn()
+        self._face("diff")
 
     def action_face(self, by: int) -> None:
-        self.kept.face = FACES[(FACES.index(self.kept.face) + by) % len(FACES)]
+        self._face(self.faces.beside(by))
+
+    @on(TabLine.Picked, "#files-faces")
+    def _picked(self, message: TabLine.Picked) -> None:
+        self._face(message.name)
+
+    def _face(self, name: str) -> None:
+        self.faces.current = name
+        self.kept.face = next(face for face in FACES if face == name)
         self._turn()
 
     def action_change(self, direction: int) -> None:
@@ -325,29 +324,28 @@ class FilesScreen(TapeScreen):
         self._list()
 
     def action_filter(self) -> None:
-        self.filter.display = True
-        self.screen.set_focus(self.filter)  # now: the next key is for it
+        self.filter.open()
 
-    @on(Input.Changed, "#files-filter")
-    def _filtered(self, message: Input.Changed) -> None:
+    @on(Box.Changed)
+    def _filtered(self, message: Box.Changed) -> None:
         look = self.kept.look
-        if message.value != look.words:
-            self._look_at(Look(look.tree, look.everything, message.value))
+        if message.text != look.words:
+            self._look_at(Look(look.tree, look.everything, message.text))
 
-    @on(Input.Submitted, "#files-filter")
-    def _filter_done(self) -> None:
-        self.filter.display = bool(self.filter.value)
+    @on(Box.Moved)
+    def _moved_from_box(self, message: Box.Moved) -> None:
+        self.rows.action_move(message.by)
+
+    @on(Box.Entered)
+    def _filter_stands(self) -> None:
+        if not self.filter.text:
+            self.filter.close()
         self.rows.focus()
 
-    def on_key(self, event: Pressed) -> None:
-        if event.key == "escape" and self.filter.has_focus:
-            event.stop()
-            self.filter.value = ""
-            self._filter_done()
+    @on(Box.Left)
+    def _filter_left(self) -> None:
+        self.filter.close()
+        self.rows.focus()
 
     def action_scroll(self, direction: int) -> None:
         self.page.action_move(direction * SCROLLED)
-
-
-def faces_line(faces: Sequence[str], face: str) -> Line:
-    return joined(*(joined(styled(" "), styled(f" {one} ", "reverse bold" if one == face else "dim")) for one in faces))

@@ -30,6 +30,19 @@ SIGNS = {
     "│": "below the call that started it",
     "✗": "failed",
 }
+FILE_SIGNS = {
+    "A M D R T": "added, changed, deleted, renamed, of another mode: against the start of the session",
+    "!": "said to be changed, and is not",
+    "×3": "versions since the start",
+    "✓ ! ?": "claimed and true; claimed, not on disk; changed, not claimed",
+    "●": "of the versions the one that stood at the current step",
+    "x": "of the versions the other side of the diff",
+}
+COMPARE_SIGNS = {
+    "|": "changed: in both, and not the same",
+    "< >": "only in A; only in B",
+    "~": "moved: it stands elsewhere in the other run",
+}
 VERDICT_WORDS = {
     "matched": "it was asked for, it ran, and nothing that can be compared differs",
     "rewritten": "what ran is another line than was asked for",
@@ -87,6 +100,11 @@ class Help(Screen[None]):
             yield from _part(PLACES[place], self.rows(place))
         if "terminal" in self._places:
             yield from _part("On the bar of a recording", [(sign, "", means) for sign, means in TIME_SIGNS.items()])
+        for place, signs in (("files", FILE_SIGNS), ("compare", COMPARE_SIGNS)):
+            if place in self._places:
+                yield from _part(
+                    f"Signs of {PLACES[place].lower()}", [(sign, "", means) for sign, means in signs.items()]
+                )
         yield from _part("Signs before a step", [(sign, "", means) for sign, means in SIGNS.items()])
         yield from _part("Kinds of steps", [(icon, "", kind) for kind, icon in ICONS.items()])
         yield from _part("Verdicts on commands", [(name, "", means) for name, means in VERDICT_WORDS.items()])

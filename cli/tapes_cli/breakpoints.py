@@ -18,7 +18,6 @@ from tapes.record.tomb import WITHHELD
 from tapes.session.breaks import Break, Kind, compiled
 from tapes.session.view import Step
 from tapes.values import dataclass, field
-from tapes.wire.redact import Redactor, secret_variables
 from tapes_cli.beside import held, put
 
 FILE = "breaks.json"
@@ -88,6 +87,8 @@ def at_step(session: Digest, step: Step) -> Break:
 
 def on_pattern(session: Digest | None, text: str, types: tuple[str, ...], environ: Mapping[bytes, bytes]) -> Break:
     """UsageError for what is no pattern, is too long, or has a secret in it: nothing that looks like a key is kept."""
+    from tapes.wire.redact import Redactor, secret_variables  # which nothing but a new pattern waits for
+
     if not text:
         raise UsageError("an empty pattern fits everything")
     compiled(text)

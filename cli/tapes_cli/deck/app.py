@@ -13,18 +13,16 @@ from textual.filter import Monochrome, NoColor
 from textual.notifications import SeverityLevel
 
 from tapes.archive.base import Archive
+from tapes.errors import Damaged, NotFound
 from tapes.record.digest import Digest
 from tapes.values import dataclass
 from tapes_cli.deck.actions import bindings
-from tapes_cli.deck.dialogs.export import Export
-from tapes_cli.deck.dialogs.pick import Pick
 from tapes_cli.deck.finder import Finder
 from tapes_cli.deck.keyboard import Typed
 from tapes_cli.deck.model.shelf import Shelf
 from tapes_cli.deck.model.tape import Seeking, Tape
 from tapes_cli.deck.running import LONG_S, SHORT_S, Then, ran, typed
 from tapes_cli.deck.screens.base import TapeScreen
-from tapes_cli.deck.screens.help import Help
 from tapes_cli.deck.screens.sessions import Sessions
 from tapes_cli.home import home
 from tapes_cli.output import harmless
@@ -119,16 +117,19 @@ class Deck(Typed):
         self.theme = LIGHT if self.current_theme.dark else DARK
 
     def action_help(self) -> None:
+        from tapes_cli.deck.screens.help import Help
+
         self.push_screen(Help.of(self.screen))
 
     # -- for what the screens do
 
     def ref_of(self, session: Digest) -> str:
         """What a person would type for a session: its name, else the beginning of its hash."""
-        for name, digest in self.archive.names().items():
-            if digest == session:
-                return name
-        return session.short()
+        try:
+            name = str(self.archive.record(session).body.get("name", ""))
+        except (Damaged, NotFound):
+            name = ""
+        return name if name and self.archive.named(name) == session else session.short()
 
     def do(self, *words: str, then: Then | None = None) -> None:
         """Run another verb, and say what came of it."""
@@ -160,6 +161,8 @@ class Deck(Typed):
         self.notify(shown, title=f"sent to the terminal's clipboard: {what}{changed}", markup=False)
 
     def pick_session(self) -> None:
+        from tapes_cli.deck.dialogs.pick import Pick
+
         def open_it(session: Digest | None) -> None:
             if session is not None:
                 self.open_tape(session)
@@ -167,6 +170,8 @@ class Deck(Typed):
         self.push_screen(Pick("Go to session", self.shelf), open_it)
 
     def export(self, session: Digest, number: int | None = None) -> None:
+        from tapes_cli.deck.dialogs.export import Export
+
         def write(words: tuple[str, ...] | None) -> None:
             if words is not None:
                 self.do(*words)

@@ -1,4 +1,7 @@
-"""What is done to the current step, or to the session: on every screen of a session, each a key of the registry."""
+"""What is done to the current step, or to the session: on every screen of a session, each a key of the registry.
+
+A dialog, and the core that it needs, is imported when it is first opened: the first picture does not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +21,15 @@ from textual.screen import Screen
 
 from tapes.errors import TapesError
 from tapes.session.view import Step
-from tapes_cli.changed import Changed
-from tapes_cli.deck.dialogs.breaks import BreaksDialog
-from tapes_cli.deck.dialogs.checkout import Checkout
-from tapes_cli.deck.dialogs.jump import Jump
-from tapes_cli.deck.dialogs.mark import Label, Marked, Marks
-from tapes_cli.deck.dialogs.pick import Pick
-from tapes_cli.deck.model.line import command_line
-from tapes_cli.deck.model.spots import Spot
 from tapes_cli.deck.model.tape import Tape, Told
 from tapes_cli.deck.running import Ran, Then
-from tapes_cli.step_page import Page
 
 if TYPE_CHECKING:
     from tapes.archive.base import Archive
     from tapes.record.digest import Digest
     from tapes_cli.deck.app import Deck
+    from tapes_cli.deck.dialogs.mark import Marked
+    from tapes_cli.deck.model.spots import Spot
 
 PAGERS = ("less -R", "more")
 """Where $PAGER says nothing."""
@@ -71,6 +67,8 @@ class Doing(Screen[None]):
             self.go_to(spot.number)
 
     def action_jump(self) -> None:
+        from tapes_cli.deck.dialogs.jump import Jump
+
         def go(spot: Spot | None) -> None:
             if spot is not None and spot.session != self.tape.session:
                 self.deck.open_tape(spot.session, spot.number)
@@ -81,6 +79,7 @@ class Doing(Screen[None]):
 
     def action_compare(self) -> None:
         from tapes_cli.deck.app import Target
+        from tapes_cli.deck.dialogs.pick import Pick
 
         def compare(other: Digest | None) -> None:
             if other is not None:
@@ -91,6 +90,8 @@ class Doing(Screen[None]):
     # -- marks
 
     def action_mark(self) -> None:
+        from tapes_cli.deck.dialogs.mark import Label
+
         if (here := self._here()) is None:
             return
         told, step = here
@@ -112,6 +113,8 @@ class Doing(Screen[None]):
             self.notify(f"step {step.number} has no mark")
 
     def action_marks(self) -> None:
+        from tapes_cli.deck.dialogs.mark import Marks
+
         told = self.tape.told
         marked = [step for step in told.steps if step.facts.get("marks")] if told else []
         if told is None or not marked:
@@ -129,6 +132,8 @@ class Doing(Screen[None]):
     # -- breaks
 
     def action_breakpoint(self) -> None:
+        from tapes_cli.deck.dialogs.breaks import BreaksDialog
+
         if (here := self._here()) is None:
             return
 
@@ -144,6 +149,8 @@ class Doing(Screen[None]):
             self.deck.copy(here[1].hash.hex(), f"the hash of step {here[1].number}")
 
     def action_copy_command(self) -> None:
+        from tapes_cli.deck.model.line import command_line
+
         if (here := self._here()) is not None:
             told, step = here
             command = command_line(told, step)
@@ -153,6 +160,8 @@ class Doing(Screen[None]):
         self.deck.export(self.tape.session, self.tape.number if self.tape.step else None)
 
     def action_checkout(self) -> None:
+        from tapes_cli.deck.dialogs.checkout import Checkout
+
         if (here := self._here()) is None:
             return
         told, step = here
@@ -182,6 +191,9 @@ class Doing(Screen[None]):
 
 def page(archive: Archive, told: Told, step: Step) -> str:
     """A step in full, as `tapes show REF:12` has it: harmless, in colours where the terminal has some."""
+    from tapes_cli.changed import Changed
+    from tapes_cli.step_page import Page
+
     changed = Changed.of(archive, told.view, told.steps)
     return "\n".join(Page(archive, told.view, told.steps, step, changed).lines()) + "\n"
 

@@ -14,7 +14,6 @@ from tapes.record.digest import Digest
 from tapes.session.rows import Row
 from tapes_cli import output
 from tapes_cli.deck.actions import bindings
-from tapes_cli.deck.dialogs.pick import Pick
 from tapes_cli.deck.messages import ShelfRead
 from tapes_cli.deck.model.results import Answer, Seeker, called, snippet
 from tapes_cli.deck.model.shelf import ORDERS, Listing, Shelf
@@ -222,6 +221,7 @@ class Sessions(Screen[None]):
 
     def action_compare(self) -> None:
         from tapes_cli.deck.app import Target
+        from tapes_cli.deck.dialogs.pick import Pick
 
         row = self.chosen()
         if row is None:

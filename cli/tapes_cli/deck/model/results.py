@@ -106,7 +106,9 @@ class Seeker:
         remarks += [f"{output.plural(unread, 'record')} can not be read, and were not searched"] if unread else []
         remarks += ["another process is indexing: what was recorded last is not searched yet"] if busy else []
         names = names_of(self.archive, {hit.session for hit in found.hits})
-        return Answer(text, found.hits, names, found.more, remarks)
+        # Their texts can be long, and nobody shows more of them than the snippet.
+        hits = [replace(hit, text="") for hit in found.hits]
+        return Answer(text, hits, names, found.more, remarks)
 
     def _search(self, text: str, limit: int | None) -> Search:
         asked = replace(asked_for(text, by_session=self.by_session, limit=limit), earliest=self.by_session)

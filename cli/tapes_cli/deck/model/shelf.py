@@ -49,6 +49,15 @@ class Shelf:
     rows: dict[Digest, Row] = field(default_factory=dict)
     """In the order they were read or have come."""
     _upto: int = 0
+    _titles: dict[Digest, tuple[Row, str]] = field(default_factory=dict)
+
+    def title(self, row: Row) -> str:
+        """As `title`; made once, for it is asked for at every key that is typed."""
+        row_, kept = self._titles.get(row.session, (None, ""))
+        if row_ is not row:
+            kept = title(row)
+            self._titles[row.session] = row, kept
+        return kept
 
     def read(self) -> Iterator[bool]:
         """Read all, newest first; says after every chunk that there is more to show, True at the end."""
@@ -107,7 +116,7 @@ class Listing:
         found = list(shelf.rows.values())
         if query:
             fits = titled(query)
-            found = [row for row in found if row.session in hits or fits(title(row))]
+            found = [row for row in found if row.session in hits or fits(shelf.title(row))]
         found.sort(key=ORDERS["started"], reverse=True)
         found.sort(key=ORDERS[order], reverse=reverse)
         return cls(found, order, reverse, hits, chosen)

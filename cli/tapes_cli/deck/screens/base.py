@@ -15,7 +15,7 @@ from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.messages import BreaksRead, TapeRead, Trouble
 from tapes_cli.deck.model.signs import breaks_stamp
 from tapes_cli.deck.model.styled import BLANK, Line
-from tapes_cli.deck.model.tape import Tape
+from tapes_cli.deck.model.tape import Tape, Told
 from tapes_cli.deck.screens.doing import Doing
 from tapes_cli.deck.widgets.bar import Bar
 
@@ -38,6 +38,8 @@ class TapeScreen(Doing):
         self._breaks = -1
         """The state of the breaks' file that they were read in."""
         self._unjudged = ""
+        self._told_shown: Told | None = None
+        """The reading that is shown."""
         self.bar = Bar(id="title")
 
     def compose(self) -> ComposeResult:
@@ -81,6 +83,8 @@ class TapeScreen(Doing):
     # -- reading
 
     def _look(self) -> None:
+        if self.is_current and self.tape.told is not self._told_shown:
+            self._shown()  # read to its end for a screen that was left meanwhile
         if self.is_current and self.tape.told is not None and breaks_stamp(self.deck.home) != self._breaks:
             self.judge()
         reads = any(w.group == "tape" and w.node is self and not w.is_finished for w in self.workers)
@@ -140,7 +144,7 @@ class TapeScreen(Doing):
             self.bar.say(f"a fault of tapes while reading: {type(error).__name__}: {error}", "error")
 
     def _shown(self) -> None:
-        told = self.tape.told
+        told = self._told_shown = self.tape.told
         if told is None:
             return
         if self.tape.following and not self.tape.playing and told.steps:

@@ -77,7 +77,12 @@ class Commands(TapeScreen):
     # -- reading
 
     def on_grown(self) -> None:
-        self._audit()
+        """A beginning alone is not judged: what answers a call may come behind it."""
+        told = self.tape.told
+        if self.listed is None and told is not None and not told.whole:
+            self.counts.tell(styled("reading…", "dim"))
+        else:
+            self._audit()
 
     @work(thread=True, exclusive=True, group="audit", exit_on_error=False)
     def _audit(self) -> None:

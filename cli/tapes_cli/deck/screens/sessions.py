@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LIVE_S = 0.5
 """How often it is looked whether another process has recorded more."""
+MOST = 1000
+"""Sessions that are found by their contents at once: the newest. Who has more of them asks for more words."""
 EMPTY = """Nothing has been recorded yet.
 
   tapes demo               records two runs of a scripted agent, without a network
@@ -48,9 +50,8 @@ class Sessions(Screen[None]):
         self.rows = Rows(id="sessions")
         self.order, self.reverse = "started", True
         self.listing = Listing([])
-        self.ask = Ask(
-            "words, or a query of tapes search", Seeker(shelf.archive, index_path(), by_session=True), id="filter"
-        )
+        seeker = Seeker(shelf.archive, index_path(), by_session=True)
+        self.ask = Ask("words, or a query of tapes search", seeker, limit=MOST, id="filter")
         self.why = Bar(id="why")
         self.answer = Answer()
         self.whole = False
@@ -126,7 +127,8 @@ class Sessions(Screen[None]):
         elif self.ask.busy:
             parts.append(styled("searching contents …", "dim"))
         elif not self.answer.wrong:
-            parts.append(styled(f"{len(self.answer.hits)} by their contents: {self.answer.text}", "dim"))
+            newest = "the newest " if self.answer.more else ""
+            parts.append(styled(f"{newest}{len(self.answer.hits)} by their contents: {self.answer.text}", "dim"))
             parts += [styled(remark, "warn") for remark in self.answer.remarks]
         self.bar.tell(dotted(parts))
 

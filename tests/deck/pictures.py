@@ -21,6 +21,8 @@ REWRITE = "TAPES_NEW_PICTURES"
 _FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 _ENDS = re.compile(r"<text [^>]*>\n</text>")
 """Of lines, which Rich draws as text of a cell behind the last one."""
+_CLIPS = re.compile(r'<clipPath id="deck-line-\d+">\s*<rect [^>]*/>\s*</clipPath>| clip-path="url\(#deck-line-\d+\)"')
+"""Of lines, none of which is wider than the screen: a third of a picture."""
 _LENGTH = re.compile(r'(<text [^>]*?textLength=")[\d.]+("[^>]*>)(.*?)(?=</text>)', re.DOTALL)
 _ID = re.compile(r"terminal-\d+")
 _TEXT = re.compile(r'<text class="[^"]*-r\d+" x="([\d.]+)" y="([\d.]+)"[^>]*>(.*?)</text>', re.DOTALL)
@@ -30,7 +32,7 @@ _CELL, _ROW = 12.2, 24.4
 
 def plain(svg: str) -> str:
     """The same picture, the same each time, and asking no network for a font."""
-    svg = _ENDS.sub("", _ID.sub("deck", _FONTS.sub("", svg)))
+    svg = _CLIPS.sub("", _ENDS.sub("", _ID.sub("deck", _FONTS.sub("", svg))))
     svg = svg.replace("<!-- Generated with Rich https://www.textualize.io -->", "")
     svg = _LENGTH.sub(lambda found: f"{found[1]}{_cells(found[3]) * _CELL:g}{found[2]}{found[3]}", svg)
     return "".join(f"{line.rstrip()}\n" for line in svg.splitlines() if line.strip())

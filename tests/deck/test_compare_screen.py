@@ -45,7 +45,7 @@ async def test_it_opens_where_they_part(home: Path) -> None:
         first = made.found.made.first
         row = made.found.made.rows[first.row]
         assert numbers(pilot) == (row.a.number if row.a else None, row.b.number if row.b else None)
-        assert "they part after" in shown(pilot)
+        assert "they part after" in shown(pilot), screen(pilot)[:9]
 
 
 async def test_above_stand_the_names_and_the_figures_of_both(home: Path) -> None:

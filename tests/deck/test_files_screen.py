@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from deck import shelf
+from deck.filming import Clock, Scene
 from deck.shelf import DAMAGED, FIX, HOSTILE, OPEN
 from deck.support import LARGE, SMALL, USUAL, deck, idle, press, screen, shown
 from snapped import Shot, file, gone, unstored
@@ -322,3 +326,24 @@ async def test_a_session_of_which_only_the_beginning_was_read_is_read_on(story: 
             assert tape.told is not None and tape.told.whole
             await press(pilot, "n")
             assert paths(pilot) == ["src/", "src/deep/", "src/deep/a"]
+
+
+async def test_files_that_change_while_they_are_looked_at_are_listed(home: Path) -> None:
+    clock = Clock()
+    with shelf.archive_of(home, clock=clock) as archive:
+        scene = Scene(archive, clock, "growing", at=9 * 3600, cwd=b"/home/alice/project")
+        shot = scene.shot()
+        shot.take({"a": b"1\n"}, "start")
+        scene.run("echo 2 >> a")
+        shot.take({"a": b"1\n2\n"}, "command")
+        async with deck(home, "growing") as pilot:
+            await press(pilot, "3", "f")
+            assert paths(pilot) == ["a"]
+            scene.run("touch b")
+            shot.take({"a": b"1\n2\n", "b": b""}, "command")
+            until = time.monotonic() + 10
+            while len(paths(pilot)) < 2 and time.monotonic() < until:
+                await asyncio.sleep(0.1)
+                await idle(pilot)
+            assert paths(pilot) == ["a", "b"]
+            assert files(pilot).kept.chosen == (b"/home/alice/project", b"a")

@@ -97,7 +97,7 @@ class FilesScreen(TapeScreen):
         """List what is wished for, unless it is listed; while a worker is at it, that will be seen when it is done."""
         told, wish = self.tape.told, (self.tape.number, self.kept.look)
         before = self._listed_of
-        if told is None or not told.whole or self._busy or (before and before[0] is told.view and before[1:] == wish):
+        if told is None or self._busy or (before and before[0] is told.view and before[1:] == wish):
             return
         known = self.listed if before and before[0] is told.view and before[1] == wish[0] else None
         self._busy = True

@@ -23,7 +23,7 @@ from tapes.archive.refs import resolve
 from tapes.session.verdicts import VERDICTS
 from tapes_cli.breakpoints import FILE, Breaks
 from tapes_cli.deck.actions import ACTIONS, PLACES, actions, keys_of
-from tapes_cli.deck.app import Deck
+from tapes_cli.deck.app import Deck, Target
 from tapes_cli.deck.dialogs.base import Dialog
 from tapes_cli.deck.dialogs.paths import Paths
 from tapes_cli.deck.screens.base import TapeScreen
@@ -578,6 +578,35 @@ async def test_what_runs_while_the_deck_is_left_is_done_whole(home: Path) -> Non
 
 
 # -- what can be done
+
+
+DIALOGS = {"g": "Jump to", "m": "Mark step", "b": "Playing stops", "e": "Export", "c": "Check out", "d": "Compare"}
+
+
+@pytest.mark.parametrize("view", ["1", "2", "3", "4", "5"])
+async def test_what_is_done_to_a_step_is_done_on_every_screen_of_its_session(home: Path, view: str) -> None:
+    async with deck(home, f"{FIX}:5") as pilot:
+        archive = pilot.app.archive  # type: ignore[attr-defined]
+        if view == "5":  # it compares with a session that was chosen
+            pilot.app.compare(*(Target(resolve(archive, name).session, 5) for name in (FIX, AGAIN)))  # type: ignore[attr-defined]
+            await idle(pilot)
+        else:
+            await press(pilot, view)
+        screen = on(pilot)
+        for key, title in DIALOGS.items():
+            if (view, key) == ("5", "b"):
+                continue  # opens the step of B
+            await press(pilot, key)
+            assert isinstance(pilot.app.screen, Dialog), key
+            assert title in shown(pilot), key
+            await press(pilot, "escape")
+            assert pilot.app.screen is screen
+        step = screen.tape.step
+        assert step is not None
+        await press(pilot, "y")
+        assert pilot.app.clipboard == step.hash.hex()
+        await press(pilot, "f")
+        assert screen.tape.following
 
 
 async def test_the_palette_does_what_a_key_does(home: Path) -> None:

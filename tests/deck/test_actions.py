@@ -605,8 +605,9 @@ async def test_what_is_done_to_a_step_is_done_on_every_screen_of_its_session(hom
         assert step is not None
         await press(pilot, "y")
         assert pilot.app.clipboard == step.hash.hex()
-        await press(pilot, "f")
-        assert screen.tape.following
+        if view != "5":  # a pair has no last step
+            await press(pilot, "f")
+            assert screen.tape.following
 
 
 async def test_the_palette_does_what_a_key_does(home: Path) -> None:

@@ -16,6 +16,8 @@ from textual.widgets import Footer, Static
 from tapes.session.marks import SIGN
 from tapes_cli.deck.actions import PLACES, actions, bindings, places_of, shown
 from tapes_cli.deck.model.signs import BOTH, BREAK
+from tapes_cli.deck.model.styled import words
+from tapes_cli.deck.screens.searching import HIT
 from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.timebar import SIGNS as TIME_SIGNS
 from tapes_cli.story import ACTION_ICONS, ICONS
@@ -26,6 +28,7 @@ SIGNS = {
     SIGN: "marked, with a label (m)",
     BREAK: "playing stops here (b)",
     BOTH: "both",
+    words(HIT): "fits what was searched for (/)",
     "▾ ▸": "a thread of its own, unfolded or folded",
     "│": "below the call that started it",
     "✗": "failed",
@@ -42,6 +45,13 @@ COMPARE_SIGNS = {
     "|": "changed: in both, and not the same",
     "< >": "only in A; only in B",
     "~": "moved: it stands elsewhere in the other run",
+}
+AXIS_SIGNS = {
+    "▼": "where you are",
+    "━": "a model call",
+    "▪": "a command",
+    "✗": "one that failed",
+    "┄": "not over, as far as is known",
 }
 VERDICT_WORDS = {
     "matched": "it was asked for, it ran, and nothing that can be compared differs",
@@ -100,10 +110,11 @@ class Help(Screen[None]):
             yield from _part(PLACES[place], self.rows(place))
         if "terminal" in self._places:
             yield from _part("On the bar of a recording", [(sign, "", means) for sign, means in TIME_SIGNS.items()])
-        for place, signs in (("files", FILE_SIGNS), ("compare", COMPARE_SIGNS)):
+        for place, signs in (("timeline", AXIS_SIGNS), ("files", FILE_SIGNS), ("compare", COMPARE_SIGNS)):
             if place in self._places:
                 yield from _part(
-                    f"Signs of {PLACES[place].lower()}", [(sign, "", means) for sign, means in signs.items()]
+                    f"Signs of {PLACES[place].lower()}" if place != "timeline" else "Signs on the time axis",
+                    [(sign, "", means) for sign, means in signs.items()],
                 )
         yield from _part("Signs before a step", [(sign, "", means) for sign, means in SIGNS.items()])
         yield from _part("Kinds of steps", [(icon, "", kind) for kind, icon in ICONS.items()])

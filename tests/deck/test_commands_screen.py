@@ -239,13 +239,13 @@ async def test_a_session_without_a_witness_says_so_and_shows_what_was_asked_for(
         await press(pilot, "2")
         assert listed(pilot) == ["ls -la"]
         assert "1 command, 0 witnessed" in shown(pilot)
-        assert "nothing was seen to run: recorded by tapes serve, or imported" in " ".join(shown(pilot).split())
+        assert "nothing was seen to run: no witness was at work when" in " ".join(shown(pilot).split())
 
 
 async def test_a_session_in_which_nothing_was_to_run_says_that(home: Path) -> None:
     async with deck(home, shelf.CARRIED) as pilot:
         await press(pilot, "2", "j", "n", "u", "enter", "Y")
-        assert "no commands: none ran, and none was asked for" in shown(pilot)
+        assert "no commands: none was seen to run, and no tool call asks for one" in shown(pilot)
 
 
 async def test_a_command_that_still_runs_is_told(home: Path) -> None:

@@ -36,7 +36,7 @@ MODES: Mapping[str, Callable[[Command], bool]] = {
 OPTIONS = {"verdict", "exit", "cwd", "participant", "tool", "since", "until", "last", "regex"}
 _TOKEN = pattern(r'([a-z]+):(?=\s|$)|(?:([a-z]+):)?("[^"]*"|[^\s"]\S*|"\S*)')
 NO_WITNESS = {
-    "": "recorded by tapes serve, or imported: no witness was there to see what ran. tapes run -- AGENT has one.",
+    "": "no witness was at work when this was recorded. tapes run -- AGENT has one; tapes serve has none.",
     "none": "this run was not to witness commands (tapes run --no-witness).",
 }
 
@@ -82,7 +82,7 @@ class Audit:
     def counts(self) -> Line:
         """How many there are, of each kind."""
         if not self.all:
-            return styled("no commands: none ran, and none was asked for", "dim")
+            return styled("no commands: none was seen to run, and no tool call asks for one", "dim")
         failed = sum(one.failed for one in self.all)
         unmatched = [f"{count} {verdict.replace('-', ' ')}" for verdict, count in self.coverage.unmatched.items()]
         told = [styled(output.plural(len(self.all), "command"), "bold")]

@@ -263,14 +263,23 @@ def written(archive: Archive, ran: Ran) -> Iterator[Block]:
     notes = [styled(f"{output.size(dropped)} of it were dropped, and are not kept", "warn")] if dropped else []
     if not ran.outputs and size > sum(len(end.get(key) or b"") for key in ("head", "tail")):
         notes.append(styled("only its beginning and its end were kept", "warn"))
-    empty = "(nothing)" if ran.end is not None else "(nothing yet)"
     if not size and not notes:
-        yield Block(title, empty=empty)
+        yield Block(title, empty=_nothing(ran))
         return
     runs = groupby(pieces(archive, ran), key=lambda piece: piece[0])
     yield Block(title, notes, size=size)
     for stream, parts in runs:
         yield Block(text=_decoded(data for _, data in parts), style="error" if stream == "e" else "")
+
+
+def _nothing(ran: Ran) -> str:
+    """Why there is no output."""
+    level = ran.said("level")
+    if level != "supervisor":
+        return f"(not known: a witness of the kind `{level}` does not see what is written)"
+    if ran.end is not None:
+        return "(nothing)"
+    return f"(nothing was seen: {ran.lost})" if ran.lost else "(nothing yet)"
 
 
 NAMES = {"o": "to standard output", "e": "to standard error", "m": "to its terminal, or to both"}

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.widgets import Footer
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from tapes.errors import ArchiveError, Damaged, NotFound, UsageError, Withheld
@@ -18,6 +17,7 @@ from tapes_cli.deck.model.styled import BLANK, Line
 from tapes_cli.deck.model.tape import Tape, Told
 from tapes_cli.deck.screens.doing import Doing
 from tapes_cli.deck.widgets.bar import Bar
+from tapes_cli.deck.widgets.keys import Keys
 
 LIVE_S = 0.5
 """How often it is looked whether another process has recorded more: one look at a table."""
@@ -45,7 +45,7 @@ class TapeScreen(Doing):
     def compose(self) -> ComposeResult:
         yield self.bar
         yield from self.body()
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def body(self) -> ComposeResult:
         """What stands between the title and the line of keys."""

@@ -11,7 +11,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tapes.session.marks import SIGN
 from tapes_cli.deck.actions import PLACES, actions, bindings, places_of, shown
@@ -19,6 +19,7 @@ from tapes_cli.deck.model.signs import BOTH, BREAK
 from tapes_cli.deck.model.styled import words
 from tapes_cli.deck.screens.searching import HIT
 from tapes_cli.deck.widgets.bar import Bar
+from tapes_cli.deck.widgets.keys import Keys
 from tapes_cli.deck.widgets.timebar import SIGNS as TIME_SIGNS
 from tapes_cli.story import ACTION_ICONS, ICONS
 
@@ -86,7 +87,7 @@ class Help(Screen[None]):
         yield self.bar
         with VerticalScroll():
             yield Static(Group(*self._parts()), markup=False)
-        yield Footer()
+        yield Keys()
 
     def on_mount(self) -> None:
         self.bar.say("Keys and signs · of the screen that was open, then everywhere · esc closes")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import on
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tapes.archive.base import Archive
 from tapes.search.hits import Hit
@@ -17,6 +17,7 @@ from tapes_cli.deck.model.results import Answer, Hits, Seeker
 from tapes_cli.deck.model.styled import dotted, styled
 from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.box import Ask
+from tapes_cli.deck.widgets.keys import Keys
 from tapes_cli.deck.widgets.rows import Rows
 from tapes_cli.home import index_path
 
@@ -54,7 +55,7 @@ class Results(Screen[None]):
         yield self.ask
         yield self.rows
         yield Static(EXAMPLES, id="examples", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def on_mount(self) -> None:
         self.ask.open()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import on, work
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from tapes.record.digest import Digest
@@ -21,6 +21,7 @@ from tapes_cli.deck.model.styled import dotted, joined, styled, width
 from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.box import Ask
 from tapes_cli.deck.widgets.head import Head
+from tapes_cli.deck.widgets.keys import Keys
 from tapes_cli.deck.widgets.rows import Rows
 from tapes_cli.home import index_path
 
@@ -68,7 +69,7 @@ class Sessions(Screen[None]):
         yield self.rows
         yield self.why
         yield Static(EMPTY, id="empty", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys()
 
     def on_mount(self) -> None:
         self.why.display = False

@@ -309,7 +309,7 @@ async def test_a_session_without_a_recorded_screen_says_so_and_what_to_type(home
         without = next(name for name, session in archive.names().items() if tape_of(archive, session) is None)
     async with deck(home, without) as pilot:
         await press(pilot, "4")
-        assert "has no recorded screen" in shown(pilot)
+        assert "has no recorded screen" in shown(pilot) and "⏎" not in shown(pilot)
         assert "tapes export" in shown(pilot)
         keys = ("space", "right", "full_stop", "comma", "n", "p", "0", "dollar_sign", "i", "v", "J", "j", "plus")
         await press(pilot, *keys)

@@ -183,7 +183,7 @@ class Terminal(TapeScreen):
 
     def _nothing(self, error: TapesError) -> None:
         self.picture.display, self.none.display = False, True
-        self.none.update(output.harmless(f"{error}\n\n{error.hint}" if error.hint else str(error)))
+        self.none.update(output.harmless(f"{error}\n\n{error.hint}" if error.hint else str(error), lines=True))
         self._tell()
 
     # -- what is said

@@ -100,7 +100,7 @@ def cells(row: Row) -> tuple[str, ...]:
         exchanges,
         str(s.tool_uses),
         f"{s.commands}" + (f" ({s.commands_failed} failed)" if s.commands_failed else ""),
-        s.outcome + (f", {s.gaps} gaps" if s.gaps else ""),
+        s.outcome + (f", {output.plural(s.gaps, 'gap')}" if s.gaps else ""),
     )
 
 

@@ -39,6 +39,7 @@ LEAST = {"hash": 96, "agent": 60, "model": 130, "length": 84, "calls": 70, "tool
 """Columns of the screen from which on one of the table is shown; the others always are."""
 RIGHT = frozenset({"length", "calls", "tools", "ran"})
 CHUNK = 200
+STARTED, SECONDS, TO_THE_MINUTE = HEAD.index("started"), len("2026-03-14 12:26:53"), len("2026-03-14 12:26")
 
 
 @dataclass(slots=True)
@@ -132,6 +133,8 @@ class Listing:
         style = "error" if row.error else "accent" if row.session == self.chosen else ""
         wide = self._widths(width)
         told = self._cells(row)
+        if wide[STARTED] < SECONDS:
+            told = (*told[:STARTED], told[STARTED][:TO_THE_MINUTE], *told[STARTED + 1 :])
         styles = {"name": style or "bold", "outcome": style or _outcome_style(row.summary), "hash": style or "dim"}
         return columns(
             (styled(cell, styles.get(name, style)), cell_width, name in RIGHT)
@@ -165,7 +168,7 @@ class Listing:
                 "calls": 6,
                 "tools": 6,
                 "ran": 14,
-                "outcome": 10 if width < 110 else 16,
+                "outcome": 14 if width < 110 else 16,
             }
             shown = {name: w if width >= LEAST.get(name, 0) else 0 for name, w in fixed.items()}
             rest = width - sum(w + 2 for w in shown.values() if w)

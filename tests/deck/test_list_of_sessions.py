@@ -1,0 +1,14 @@
+"""The list of sessions says what it says in whole words, also where it is narrow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deck.shelf import FIX
+from deck.support import SMALL, deck, screen
+
+
+async def test_a_small_screen_says_when_to_the_minute_and_how_it_ended_in_full(home: Path) -> None:
+    async with deck(home, size=SMALL) as pilot:
+        row = next(line for line in screen(pilot) if line.startswith(f"{FIX} "))
+        assert "2026-03-14 10:26 " in row and row.endswith("exit 0, 1 gap")

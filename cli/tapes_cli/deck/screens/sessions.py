@@ -8,8 +8,9 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Static
-from textual.worker import get_current_worker
+from textual.worker import Worker, WorkerState, get_current_worker
 
+from tapes.errors import TapesError
 from tapes.record.digest import Digest
 from tapes.session.rows import Row
 from tapes_cli import output
@@ -81,7 +82,7 @@ class Sessions(Screen[None]):
 
     # -- reading
 
-    @work(thread=True, exclusive=True, group="shelf")
+    @work(thread=True, exclusive=True, group="shelf", exit_on_error=False)
     def read(self) -> None:
         worker = get_current_worker()
         for whole in self.shelf.read():
@@ -89,13 +90,20 @@ class Sessions(Screen[None]):
                 return
             self.post_message(ShelfRead(whole))
 
-    @work(thread=True, exclusive=True, group="shelf")
+    @work(thread=True, exclusive=True, group="shelf", exit_on_error=False)
     def refresh_shelf(self) -> None:
         self.shelf.refresh()
         self.post_message(ShelfRead(True))
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A list that can not be read (an archive that is gone, a fault of ours) is said in its place."""
+        if event.state == WorkerState.ERROR:
+            error = event.worker.error
+            said = str(error) if isinstance(error, TapesError) else f"a fault of tapes: {type(error).__name__}: {error}"
+            self.bar.say(f"the sessions can not be read: {said}", "error")
+
     def _look(self) -> None:
-        if self.is_current and self.shelf.rows and self.shelf.has_grown():
+        if self.is_current and self.whole and self.shelf.has_grown():
             self.refresh_shelf()
 
     def on_shelf_read(self, message: ShelfRead) -> None:

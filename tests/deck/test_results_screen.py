@@ -14,6 +14,7 @@ from deck.filming import Clock, Scene, text
 from deck.shelf import AGAIN, FIX
 from deck.support import LARGE, SMALL, deck, idle, press, shown
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes_cli.deck.model.results import fitting
 from tapes_cli.deck.screens.results import FIRST, Results
 from tapes_cli.deck.screens.sessions import Sessions
 from tapes_cli.deck.screens.timeline import Timeline
@@ -73,6 +74,37 @@ async def test_enter_opens_the_step_and_n_and_p_go_on_to_further_hits(home: Path
             await press(pilot, "n")
         assert here.tape.number == hits[-1]
         assert "no hit of vat type:tool.result behind this one" in shown(pilot)
+
+
+async def test_what_fits_is_pointed_out_in_the_text_of_a_step(home: Path) -> None:
+    async with deck(home, size=LARGE) as pilot:
+        await sought(pilot, '"def vat" OR invo*')
+        await press(pilot, "enter", "enter")
+        await press(pilot, "enter")
+        reader = timeline(pilot).pane.reader
+        reversed_ = {
+            segment.text
+            for y in range(reader.size.height)
+            for segment in reader.render_line(y)
+            if segment.style is not None and segment.style.reverse
+        }
+        assert reversed_ & {"def", "vat", "invo"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "marked"),
+    [
+        ("vat", "vat VAT private_vat vats", ["vat", "VAT", "vat"]),
+        ("invo*", "invoice Invo", ["invo", "Invo"]),
+        ('"def vat" -tax tool:Bash', "def vat tax Bash", ["def", "vat"]),
+        ("a.py", "a.py", ["a", "py"]),
+        ("tool:Bash", "Bash", []),
+        ("(", "(", []),
+    ],
+)
+def test_the_words_of_a_query_are_marked(asked: str, said: str, marked: list[str]) -> None:
+    found = fitting(asked)
+    assert [hit[0] for hit in found.finditer(said)] == marked if found else not marked
 
 
 async def test_escape_goes_back_to_the_results_as_they_were(home: Path) -> None:

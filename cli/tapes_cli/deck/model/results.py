@@ -6,6 +6,7 @@ closed within one question, and what is wrong with it is part of the answer.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,11 +21,13 @@ from tapes.pattern import pattern
 from tapes.record.digest import Digest
 from tapes.search.find import Found, Search, search
 from tapes.search.hits import Hit
-from tapes.search.query import All, Field
+from tapes.search.plan import positive
+from tapes.search.query import All, Field, Words, parse
 from tapes_cli import output
 from tapes_cli.deck.model.styled import Line, columns, joined, styled
 from tapes_cli.finding import asked_for, cut, names_of, ref
 
+_WORD = pattern(r"[^\W_]+")
 BEGUN = pattern(r"(?:^|\s)\w+$")
 """A query that ends in a word which may not be typed to its end."""
 STEPS = 10_000
@@ -196,6 +199,20 @@ def snippet(hit: Hit, columns: int) -> Line:
 
 def called(hit: Hit, names: Mapping[Digest, str]) -> Line:
     return joined(styled(ref(hit, dict(names)), "bold"), styled(f" {hit.type}  ", "dim"))
+
+
+def fitting(text: str) -> re.Pattern[str] | None:
+    """The words of a query, as they may stand in what it finds; None where it has none."""
+    try:
+        found = [words for words in positive(parse(text)) if isinstance(words, Words)]
+    except UsageError:
+        return None
+    parts = set[str]()
+    for words in found:
+        *whole, last = _WORD.findall(words.text) or [""]
+        parts |= {re.escape(part) + r"(?![^\W_])" for part in whole}
+        parts |= {re.escape(last) + ("" if words.prefix else r"(?![^\W_])")} if last else set()
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(sorted(parts))})", re.IGNORECASE) if parts else None
 
 
 def numbers(answer: Answer, rank: Mapping[int, int]) -> Sequence[int]:

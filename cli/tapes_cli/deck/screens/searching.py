@@ -7,26 +7,30 @@ from __future__ import annotations
 
 from textual import on
 
-from tapes_cli.deck.model.results import Seeker, numbers
+from tapes_cli.deck.model.results import Seeker, fitting, numbers
 from tapes_cli.deck.model.styled import Line, dotted, styled
 from tapes_cli.deck.model.tape import Seeking, Tape
 from tapes_cli.deck.screens.playing import Playing
 from tapes_cli.deck.widgets.box import Ask
 from tapes_cli.deck.widgets.rows import Rows
+from tapes_cli.deck.widgets.step_pane import StepPane
 from tapes_cli.home import index_path
 
 HIT: Line = (("◆", "accent"),)
 
 
 class Searching(Playing):
-    """MUST yield `ask` in its body, and have a list `rows`."""
+    """MUST yield `ask` in its body, and have a list `rows` and the step in full as `pane`."""
 
     rows: Rows
+    pane: StepPane
 
     def __init__(self, tape: Tape) -> None:
         super().__init__(tape)
         seeker = Seeker(tape.archive, index_path(), within=tape.session)
         self.ask = Ask("in this session: words, or a query of tapes search", seeker, id="search")
+        self._marked = ""
+        """The query whose words are pointed out in the step."""
         self._entering = False
         """Enter was pressed before there was an answer."""
 
@@ -101,6 +105,9 @@ class Searching(Playing):
         return action != "unsearch" or (self.ask.display and not self.tape.seeking.brought)
 
     def _seek(self, seeking: Seeking) -> None:
+        if seeking.text != self._marked:
+            self._marked = seeking.text
+            self.pane.reader.point_out(fitting(seeking.text))
         self.tape.seeking = seeking
         self.on_signs()
         self.titled()

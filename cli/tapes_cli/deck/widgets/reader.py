@@ -331,6 +331,12 @@ class Reader(ScrollView, can_focus=True):
         if text:
             self._seek(1)
 
+    def point_out(self, sought: re.Pattern[str] | None) -> None:
+        """Mark what fits, wherever it is seen; without going there."""
+        self._stop()
+        self._hit, self.sought, self._sought = None, "", sought
+        self.refresh()
+
     def action_find(self) -> None:
         """Ask for what to find."""
 

@@ -39,7 +39,7 @@ MODELS = ("claude-sonnet-4-5", "gpt-5-codex", "gemini-2.5-pro")
 AGENTS = ("claude", "codex", "gemini")
 COMMITTED = 250
 """Sessions a commit."""
-TURNS = 920
+TURNS = 980
 """Of them the long session has a little more than 5,000 steps."""
 
 

@@ -131,6 +131,10 @@ class CompareScreen(TapeScreen):
         more = [styled("more has been recorded since: r compares anew", "warn")] if grown else []
         self.heads.tell(*comparing.heads(), *more)
         self.faces.current = self.kept.face
+        if not comparing.is_made(self.kept.face):
+            self.listed = None
+            self.rows.show(Lines([styled("reading…", "dim")]), 0)
+            self.page.show(Document(()))
         self._make(comparing, self.kept.face)
 
     @work(thread=True, exclusive=True, group="face", exit_on_error=False)

@@ -54,6 +54,13 @@ AXIS_SIGNS = {
     "✗": "one that failed",
     "┄": "not over, as far as is known",
 }
+OWN_SIGNS = (
+    ("timeline", "Signs on the time axis", AXIS_SIGNS),
+    ("files", "Signs of files", FILE_SIGNS),
+    ("terminal", "On the bar of a recording", TIME_SIGNS),
+    ("compare", "Signs of compare", COMPARE_SIGNS),
+)
+"""Of the screens that have some of their own."""
 VERDICT_WORDS = {
     "matched": "it was asked for, it ran, and nothing that can be compared differs",
     "rewritten": "what ran is another line than was asked for",
@@ -109,14 +116,9 @@ class Help(Screen[None]):
     def _parts(self) -> Iterator[RenderableType]:
         for place in self._places:
             yield from _part(PLACES[place], self.rows(place))
-        if "terminal" in self._places:
-            yield from _part("On the bar of a recording", [(sign, "", means) for sign, means in TIME_SIGNS.items()])
-        for place, signs in (("timeline", AXIS_SIGNS), ("files", FILE_SIGNS), ("compare", COMPARE_SIGNS)):
+        for place, title, signs in OWN_SIGNS:
             if place in self._places:
-                yield from _part(
-                    f"Signs of {PLACES[place].lower()}" if place != "timeline" else "Signs on the time axis",
-                    [(sign, "", means) for sign, means in signs.items()],
-                )
+                yield from _part(title, [(sign, "", means) for sign, means in signs.items()])
         yield from _part("Signs before a step", [(sign, "", means) for sign, means in SIGNS.items()])
         yield from _part("Kinds of steps", [(icon, "", kind) for kind, icon in ICONS.items()])
         yield from _part("Verdicts on commands", [(name, "", means) for name, means in VERDICT_WORDS.items()])

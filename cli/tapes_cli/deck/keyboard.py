@@ -13,6 +13,7 @@ from collections import deque
 
 from textual import events
 from textual.app import App
+from textual.widget import Widget
 
 LOOK_S = 0.005
 """Between two looks whether a key that waits can be handed on."""
@@ -53,7 +54,8 @@ class Typed(App[None]):
             return False
         if focused is None:
             return not screen.focus_chain and not screen.message_queue_size
-        return not (focused.message_queue_size or screen.message_queue_size)
+        on_the_way = focused.ancestors_with_self  # what it says goes up through all of them, the screen the last
+        return not any(isinstance(node, Widget) and node.message_queue_size for node in on_the_way)
 
     async def _take(self, event: events.Key) -> None:
         focused = self.focused

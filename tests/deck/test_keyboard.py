@@ -40,3 +40,9 @@ async def test_a_jump_typed_at_once_arrives(home: Path) -> None:
         await type_at_once(pilot, "g", "2", "0", "enter", "j")
         found = pilot.app.screen
         assert isinstance(found, Timeline) and found.tape.number == 21
+
+
+async def test_what_it_cost_is_said_on_a_screen_that_was_opened_before_that_was_known(home: Path) -> None:
+    async with deck(home) as pilot:
+        await type_at_once(pilot, "j", "j", "enter", "2")
+        assert "commands" in screen(pilot)[0] and "$" in screen(pilot)[0]

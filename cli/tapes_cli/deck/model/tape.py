@@ -125,6 +125,7 @@ class Tape:
     _lock: Lock = field(default_factory=Lock)
     """Held while it is read: a screen may be opened on another one that is still reading."""
     _changed: tuple[Told, Changed] | None = None
+    _priced: Told | None = None
 
     def __post_init__(self) -> None:
         self._reading = Reading(self.archive, self.session)
@@ -185,7 +186,13 @@ class Tape:
             if step.exchange is not None and step.facts.get("usage") and step.exchange not in self._costs:
                 assert told is not None
                 self._costs[step.exchange] = cost_of(self.archive, told.view, step)
+        self._priced = told
         return len(self._costs) > before
+
+    @property
+    def priced(self) -> bool:
+        """Was it looked up what the calls of the last reading cost? A screen may be left before it was."""
+        return self._priced is self.told
 
     @property
     def step(self) -> Step | None:

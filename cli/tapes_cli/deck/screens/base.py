@@ -56,7 +56,7 @@ class TapeScreen(Doing):
             self.bar.say("reading…")
         else:
             self.call_after_refresh(self._shown)
-        if self.tape.told is None or not self.tape.told.whole:
+        if self.tape.told is None or not self.tape.told.whole or not self.tape.priced:
             self.read()
         self.set_interval(LIVE_S, self._look)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual import events
 from textual.pilot import Pilot
 
 from deck.shelf import FIX
 from deck.support import deck, idle, screen, shown
+from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.screens.sessions import Sessions
 from tapes_cli.deck.screens.timeline import Timeline
 
@@ -42,7 +45,11 @@ async def test_a_jump_typed_at_once_arrives(home: Path) -> None:
         assert isinstance(found, Timeline) and found.tape.number == 21
 
 
-async def test_what_it_cost_is_said_on_a_screen_that_was_opened_before_that_was_known(home: Path) -> None:
+async def test_what_it_cost_is_said_on_a_screen_that_was_opened_before_that_was_known(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    price = Tape.price
+    monkeypatch.setattr(Tape, "price", lambda tape: time.sleep(0.3) or price(tape))
     async with deck(home) as pilot:
         await type_at_once(pilot, "j", "j", "enter", "2")
         assert "commands" in screen(pilot)[0] and "$" in screen(pilot)[0]

@@ -50,6 +50,7 @@ async def test_what_moved_is_told_in_words(tmp_path: Path, monkeypatch: pytest.M
 
 
 async def test_a_change_of_colour_alone_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(pictures.REWRITE, raising=False)
     monkeypatch.setattr(pictures, "PICTURES", tmp_path)
     svg = pictures.plain(await drawn("second"))
     (tmp_path / "sign.svg").write_text(svg)

@@ -112,7 +112,7 @@ class Outline:
         took = step.facts.get("duration_us")
         spent = output.duration(took * 1000) if took is not None else ""
         text = joined(
-            ((f"{'│ ' * depth}{icon} ", style),) if depth or icon else BLANK,
+            (("│ " * depth, "dim"), (f"{icon} ", style)),
             styled(self.told.story.brief(step), style),
         )
         wide = [(styled(time, "dim"), 8 if width >= TIME_FROM else 0, False)]

@@ -26,4 +26,4 @@ class Head(Widget):
 
     def render_line(self, y: int) -> Strip:
         # As wide as the rows below, beside which stands a scrollbar.
-        return strip_of(self.app, self._line(self.size.width - 2), self.rich_style, self.size.width)
+        return strip_of(self.app, self._line(self.size.width - 1), self.rich_style, self.size.width)

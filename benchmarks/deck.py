@@ -5,9 +5,9 @@
 The real program runs on a terminal that is played by Python: on an archive with 10,000 sessions, and on one with a
 session of 5,000 steps; both are made once and kept in the folder. A key's time is from its byte until the last byte of
 the first frame that it brings, with a person's pause before the next one; what comes later (a page that is fetched) is
-counted apart. The kernel tells how long its threads waited for a core that others had: what is left without it is
-printed as well, and is what a quiet machine would show. Prints figures of one run. To reach: first paint, and a
-session's first step, <= 1 s; a key <= 50 ms at p95; 300 MB at most.
+counted apart. The kernel tells how long the thread that draws waited for a core that others had: what is left without
+it is printed as well, and is the most that a quiet machine would show. Prints figures of one run. To reach: first
+paint, and a session's first step, <= 1 s; a key <= 50 ms at p95; 300 MB at most.
 """
 
 from __future__ import annotations
@@ -79,9 +79,8 @@ class Deck:
         self._searched = 0
 
     def waited(self) -> float:
-        """Seconds that its threads were ready and had no core, so far. The interpreter lets one at a time be ready."""
-        told = Path(f"/proc/{self.seen.pid}/task").glob("*/schedstat")
-        return sum(int(path.read_text().split()[1]) for path in told) / 1e9
+        """Seconds that the thread which draws and answers keys was ready and had no core, so far."""
+        return int(Path(f"/proc/{self.seen.pid}/schedstat").read_text().split()[1]) / 1e9
 
     def key(self, data: bytes) -> tuple[float, float, float] | None:
         """Seconds until the first frame is drawn, those of it that others had the core, and seconds until all is drawn;

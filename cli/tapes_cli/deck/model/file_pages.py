@@ -103,9 +103,10 @@ def _heads(one: Version, said: str = "") -> list[Line]:
     """Which version it is, and what is to be said of it."""
     hashed = one.held.hash.short(12) if one.held is not None and one.held.hash is not None else ""
     size = output.size(one.held.size) if one.held is not None else ""
+    kind = one.held.kind if one.held is not None and one.held.kind != "file" else ""
     what = one.what if one.what != "start" else ""
     who = output.fit(one.by, _TOLD)
-    parts = (one.name, what, who, one.said, size, hashed, output.wall(one.wall_ns))
+    parts = (kind, one.name, what, who, one.said, size, hashed, output.wall(one.wall_ns))
     about = styled(" · " + " · ".join(part for part in parts if part))
     lines = [joined(styled(shown(one.path), "bold"), about), styled(said, "dim"), styled(one.note, "warn")]
     return [line for line in lines if line]

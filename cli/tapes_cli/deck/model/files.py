@@ -231,7 +231,7 @@ def _rows(seen: Standing) -> Iterator[Row]:
         if told is not None and (step is None or told.claim.step >= step):
             step, who, said, note = _refuted(told)
             sign = sign or "!"
-        why = why_not(held) if held is not None and held.kind == "file" else held.why if held is not None else ""
+        why = why_not(held) if held is not None and (held.kind == "file" or held.why) else ""
         yield Row(
             root,
             path,

@@ -181,6 +181,19 @@ async def test_compared_again(home: Path) -> None:
         assert comparing(pilot).kept.comparing not in (None, before)
 
 
+async def test_it_is_left_while_it_reads_and_opened_again(home: Path) -> None:
+    async with deck(home, FIX) as pilot:
+        tape = pilot.app.screen.tape  # type: ignore[attr-defined]
+        other = tape.archive.names()[AGAIN]
+        pilot.app.push_screen(CompareScreen(tape, other))
+        await pilot.press("escape")
+        await idle(pilot)
+        assert isinstance(pilot.app.screen, Timeline)
+        pilot.app.push_screen(CompareScreen(tape, other))
+        await idle(pilot)
+        assert "they part after" in shown(pilot)
+
+
 async def test_beside_no_other_it_is_said_how_to_choose_one(home: Path) -> None:
     async with deck(home, FIX) as pilot:
         await press(pilot, "5")

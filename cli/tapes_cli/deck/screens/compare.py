@@ -86,7 +86,8 @@ class CompareScreen(TapeScreen):
             self._compare(told, kept.other)
 
     def _is_reading(self) -> bool:
-        return any(worker.group == "compare" and not worker.is_finished for worker in self.workers)
+        own = (worker for worker in self.workers if worker.node is self and worker.group == "compare")
+        return any(not worker.is_finished for worker in own)
 
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
     def _compare(self, told: Told, other: Digest) -> None:

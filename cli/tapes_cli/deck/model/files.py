@@ -291,9 +291,8 @@ class Replayed:
             known = [version for version in versions if version.step is not None and version.step <= number]
             if known:
                 rows.append(self._row(path, known, len(versions), number))
-        named = f"{output.plural(len(rows), 'file')} that calls named by then"
-        head = f"{named} · {shown(self._root) or '(directory unknown)'}"
-        return Listing(number, rows, [(head, "bold"), (self.lacks, "warn")])
+        named = f"{output.plural(len(rows), 'file')} that calls named"
+        return Listing(number, rows, [(named, "bold"), (self.lacks, "warn")])
 
     def _row(self, path: bytes, known: Sequence[Version], count: int, number: int) -> Row:
         last = known[-1]

@@ -324,10 +324,13 @@ def _one_column(pair: Pair, style: str, room: int) -> Line:
     if pair.kind != "changed" or not a or not b or a == b:
         return joined(numbers, styled(b if pair.kind == "only_b" or not a else a, style))
     same = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    begin = joined(numbers, fitted(styled(a[:same], style), room // 3))
-    rest = (room - width(begin) - 3) // 2
-    parts = [fitted(styled(text[same:].rstrip(), name), rest) for text, name in ((a, "error"), (b, "ok"))]
-    return joined(begin, parts[0], styled(" → ", "dim"), parts[1])
+    ours, theirs = (styled(text[same:].rstrip() or "(ends)", name) for text, name in ((a, "error"), (b, "ok")))
+    wanted = width(ours) + width(theirs) + 3
+    room -= width(numbers)
+    begin = fitted(styled(a[:same], style), max(room // 3, room - wanted))
+    left = room - width(begin) - 3
+    its = min(width(theirs), max(left // 2, left - width(ours)))
+    return joined(numbers, begin, fitted(ours, left - its), styled(" → ", "dim"), fitted(theirs, its))
 
 
 def _near(pairs: Sequence[Pair]) -> Iterator[int]:

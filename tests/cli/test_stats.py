@@ -161,18 +161,22 @@ def test_what_was_forgotten_is_not_told_from_the_cache(tmp_path: Path) -> None:
         assert b.rows("stats")[-1] == after
 
 
-@pytest.mark.parametrize("columns", [40, 80, 200])
-def test_tables_and_charts_fit_the_terminal(tmp_path: Path, columns: int) -> None:
-    with bench(tmp_path, script(TOOL, FAILING, LAST)) as b:
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """One session, which is only read."""
+    with bench(tmp_path_factory.mktemp("once"), script(TOOL, FAILING, LAST)) as b:
         assert b.run(*b.agent("Go.")).returncode == 0
-        b.environ["COLUMNS"] = str(columns)
-        for by in ("day", "agent", "model", "tool", "project", "session"):
-            for words in ((), ("--chart",)):
-                done = b.tapes("stats", "--by", by, "--slowest", "2", *words)
-                assert done.returncode == 0, done.stderr.decode()
-                lines = done.stdout.decode().splitlines()
-                assert max(map(len, lines)) <= columns, lines
-                assert ("█" in done.stdout.decode()) == bool(words)
+        return b
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_tables_and_charts_fit_the_terminal(once: Bench, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setitem(once.environ, "COLUMNS", str(columns))
+    for by in ("day", "agent", "model", "tool", "project", "session"):
+        for words in ((), ("--chart",)):
+            shown = once.read("stats", "--by", by, "--slowest", "2", *words).decode()
+            assert max(map(len, shown.splitlines())) <= columns, shown
+            assert ("█" in shown) == bool(words)
 
 
 def test_without_price_lists_it_says_so_once_and_nothing_costs_nought(tmp_path: Path) -> None:

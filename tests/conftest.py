@@ -5,6 +5,7 @@ pytest tests/archive/test_power_loss.py --fault-cases 1000 --fault-seed 7
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fault-cases", type=int, default=None, help="how many each fault test tries (else a sample)")
     group.addoption("--fault-seed", type=int, default=1, help="which ones")
     group.addoption("--fault-scale", type=int, default=1, help="multiplies the sizes of hostile bodies; 25 is 100 MB")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is loaded and collected now stays to the end: to look through it again and again for garbage takes a good
+    part of a run's processor time. What a test leaves is found as it was."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture

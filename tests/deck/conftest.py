@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deck import shelf
+from deck.support import ran_out
 from tapes.session import prices
 from tapes.session.usage import Tokens
 
@@ -45,6 +46,13 @@ def same_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def no_idle_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever drives a screen by Textual's pilot goes on when it is at rest, not when the processor seems to be."""
+    monkeypatch.setattr("textual.app.wait_for_idle", ran_out)
+    monkeypatch.setattr("textual.pilot.wait_for_idle", ran_out)
 
 
 def _price(tokens: Tokens, model: str, url: str, wall_ns: int) -> Decimal | None:

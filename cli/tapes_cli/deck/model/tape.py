@@ -181,13 +181,14 @@ class Tape:
         second to load, so this comes when all else is there. Raises as `read` does."""
         from tapes_cli.session_usage import cost_of  # and the lists
 
-        told, before = self.told, len(self._costs)
+        told, found = self.told, dict[Digest, Decimal | None]()
         for step in told.steps if told is not None else ():
             if step.exchange is not None and step.facts.get("usage") and step.exchange not in self._costs:
                 assert told is not None
-                self._costs[step.exchange] = cost_of(self.archive, told.view, step)
+                found[step.exchange] = cost_of(self.archive, told.view, step)
+        self._costs.update(found)  # all at once: a part of the sum would be shown as the sum
         self._priced = told
-        return len(self._costs) > before
+        return bool(found)
 
     @property
     def priced(self) -> bool:

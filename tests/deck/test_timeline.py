@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,20 @@ async def test_a_note_of_much_later_leaves_the_axis_to_the_run(home: Path) -> No
         session = archive.names()[FIX]
         archive.commit(Batch([Draft("note", {"kind": "note", "text": "much later", "who": "alice"}, session)]))
     async with deck(home, FIX) as pilot:
-        assert "╷46.1s" in shown(pilot)
+        assert "╷45.6s" in shown(pilot)
         await press(pilot, "G")
         assert "much later" in shown(pilot)
+
+
+async def test_a_small_screen_has_lanes_of_commands_too_and_says_how_the_session_ended(home: Path) -> None:
+    async with deck(home, FIX, size=SMALL) as pilot:
+        title, _, *lanes = screen(pilot)[:5]
+        assert [lane[:8].strip() for lane in lanes] == ["main", "subagent", "commands"]
+        assert title.startswith(f" {FIX} · timeline") and title.endswith("46 steps · 51.4s · $0.1080 · exit 0 · 1 gap")
+
+
+async def test_the_sign_of_where_one_is_leaves_no_half_of_a_time(home: Path) -> None:
+    async with deck(home, FIX) as pilot:
+        for _ in range(46):
+            await press(pilot, "j")
+            assert not re.search(r"╷[\d.]+▼", screen(pilot)[1])

@@ -42,6 +42,8 @@ class Span:
 class Lane:
     name: str
     spans: Sequence[Span]
+    commands: bool = False
+    """Not of a thread."""
 
 
 @dataclass(slots=True)
@@ -62,6 +64,13 @@ class Axis:
         end = max([summary.ended_ns, *times])
         return cls(start, max(end, start + 1), [*_threads(found, end), *_commands(found, end)])
 
+    def shown(self, most: int) -> Sequence[int]:
+        """Which lanes are drawn where there is room for so many: the first threads, then commands, at least a lane."""
+        threads = [n for n, lane in enumerate(self.lanes) if not lane.commands]
+        commands = [n for n, lane in enumerate(self.lanes) if lane.commands]
+        first = threads[: max(1, most - min(1, len(commands)))]
+        return [*first, *commands[: max(0, most - len(first))]]
+
     def column(self, wall_ns: int, width: int) -> int:
         """The cell of a time, among the `width` that there are behind the names."""
         share = (wall_ns - self.start_ns) / (self.end_ns - self.start_ns)
@@ -75,10 +84,12 @@ class Axis:
         """Times above the lanes, and where one is."""
         room = max(1, width - LABEL)
         text = list(" " * room)
-        for tick in range(0, room - 8, 16):
-            at = output.duration(self.time(tick, room) - self.start_ns if tick else 0)
-            text[tick : tick + len(at) + 1] = f"╷{at}"
         here = self.column(wall_ns, room)
+        for tick in range(0, room - 8, 16):
+            at = output.duration((self.end_ns - self.start_ns) * tick // room)
+            if tick < here <= tick + len(at):
+                at = ""  # half a time would be another one
+            text[tick : tick + len(at) + 1] = f"╷{at}"
         clock = padded(styled(output.duration(wall_ns - self.start_ns), "bold"), LABEL)
         line = "".join(text)
         return joined(clock, ((line[:here], "dim"), ("▼", "accent"), (line[here + 1 : room], "dim")))
@@ -136,4 +147,4 @@ def _commands(found: View, end_ns: int) -> Iterator[Lane]:
             free = lanes[-1]
         (lanes[-1] if free is None else free).append(span)
     for n, lane in enumerate(lanes):
-        yield Lane("commands" if n == 0 else "", lane)
+        yield Lane("commands" if n == 0 else "", lane, commands=True)

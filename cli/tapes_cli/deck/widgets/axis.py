@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
@@ -28,12 +30,13 @@ class TimeAxis(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._axis: Axis | None = None
+        self._lanes: Sequence[int] = ()
         self._wall_ns = 0
 
     def show(self, axis: Axis, most: int) -> None:
         """At most so many lanes are drawn; all of them have a row each, so that none is untrue."""
-        self._axis = axis
-        self.styles.height = 1 + max(1, min(len(axis.lanes), most))
+        self._axis, self._lanes = axis, axis.shown(most)
+        self.styles.height = 1 + max(1, len(self._lanes))
         self.refresh()
 
     def go_to(self, wall_ns: int) -> None:
@@ -49,6 +52,6 @@ class TimeAxis(Widget):
         width, line = self.size.width, BLANK
         if self._axis is not None and y == 0:
             line = self._axis.ruler(width, self._wall_ns)
-        elif self._axis is not None and y - 1 < len(self._axis.lanes):
-            line = self._axis.line(y - 1, width, self._wall_ns)
+        elif self._axis is not None and y - 1 < len(self._lanes):
+            line = self._axis.line(self._lanes[y - 1], width, self._wall_ns)
         return strip_of(self.app, line, self.rich_style, width)

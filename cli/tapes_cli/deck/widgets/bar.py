@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from textual.strip import Strip
 from textual.widget import Widget
 
 from tapes_cli import output
-from tapes_cli.deck.model.styled import BLANK, Line, dotted, fitted, styled, words
+from tapes_cli.deck.model.styled import BLANK, Line, dotted, fitted, styled, width, words
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.widgets.palette import strip_of
 from tapes_cli.stats_screen import money
@@ -22,6 +23,7 @@ class Bar(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._line: Line = BLANK
+        self._shorter: Sequence[Line] = ()
         self.failed = False
         """It says what went wrong."""
 
@@ -33,14 +35,17 @@ class Bar(Widget):
     def say(self, text: str, style: str = "dim") -> None:
         self.tell(styled(text, style))
 
-    def tell(self, line: Line) -> None:
-        self._line = line
+    def tell(self, line: Line, *shorter: Line) -> None:
+        """`shorter`: what is told instead where there is no room for all of it; the first that has."""
+        self._line, self._shorter = line, shorter
         self.failed = any("error" in style for _, style in line[:1])
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
-        return strip_of(self.app, fitted(self._line, width), self.rich_style, width)
+        room = self.size.width
+        told = (self._line, *self._shorter)
+        line = next((one for one in told if width(one) <= room), told[-1])
+        return strip_of(self.app, fitted(line, room), self.rich_style, room)
 
     def title_of(self, tape: Tape, view: str, going: Line = BLANK) -> None:
         """Which session it is, whose, and how it stands. `going`: what is going on, which comes first."""
@@ -49,13 +54,11 @@ class Bar(Widget):
             return
         s = told.summary
         short = tape.session.short()
-        parts = [
-            styled(tape.title, "bold"),
-            *([styled(short, "dim")] if tape.title != short else ()),
-            *([going] if going else ()),
-            styled(view, "dim"),
-        ]
-        parts.append(styled(f"{s.agent} {s.agent_version}".strip() if s.agent != "generic" else s.agent))
+        name = styled(tape.title, "bold")
+        digest = [styled(short, "dim")] if tape.title != short else []
+        shown = [*([going] if going else ()), styled(view, "dim")]
+        agent = [styled(f"{s.agent} {s.agent_version}".strip() if s.agent != "generic" else s.agent)]
+        parts: list[Line] = []
         parts.append(styled(f"{len(told.steps)} steps" + ("" if told.whole else ", reading on …")))
         parts.append(styled(output.duration(s.ended_ns - s.started_ns)))
         paid = [cost for cost in told.costs.values() if cost is not None]
@@ -68,4 +71,5 @@ class Bar(Widget):
             parts.append(styled(output.plural(s.gaps, "gap"), "error"))
         if tape.following:
             parts.append(styled("following", "accent"))
-        self.tell(dotted(parts))
+        least = dotted([name, *shown, *parts])
+        self.tell(dotted([name, *digest, *shown, *agent, *parts]), dotted([name, *shown, *agent, *parts]), least)

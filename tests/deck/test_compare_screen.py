@@ -55,6 +55,13 @@ async def test_above_stand_the_names_and_the_figures_of_both(home: Path) -> None
         assert "commands" in text and "tokens in" in text and "wall time" in text and "cost $" in text
 
 
+async def test_on_a_usual_screen_nothing_of_the_figures_is_cut(home: Path) -> None:
+    async with deck(home, FIX, AGAIN) as pilot:
+        parted, counted, took = screen(pilot)[3:6]
+        assert "they part after" in parted and "steps:" in counted and "cost $" in took
+        assert "…" not in parted + counted + took
+
+
 async def test_differences_are_walked_both_ways_and_their_ends_are_said(home: Path) -> None:
     async with deck(home, FIX, AGAIN) as pilot:
         await press(pilot, "0")

@@ -37,8 +37,15 @@ NARROW = 100
 """Columns below which there is one column, and not two."""
 AROUND = 3
 """Pairs around a difference that are shown where the others are folded."""
-_TOLD = ("model calls", "commands", "tokens in", "tokens out", "cost", "wall time")
-"""Figures that stand above every face."""
+_TOLD = {
+    "model calls": "calls",
+    "commands": "commands",
+    "tokens in": "tokens in",
+    "tokens out": "out",
+    "wall time": "wall time",
+    "cost": "cost",
+}
+"""Figures that stand above every face, and what they are called in one line."""
 _OFTEN = 250
 """Steps after which it is told how far reading has come."""
 
@@ -136,8 +143,10 @@ class Comparing:
         remarks = [styled(remark, "warn") for remark in self.found.made.remarks]
         told = [joined(styled("A ", "error"), styled(a)), joined(styled("B ", "ok"), styled(b))]
         counted = styled(" ".join(counts(self.found)), "dim")
-        took = " · ".join(f"{name} {a} / {b}" for name, a, b, _ in took_rows(self.found) if name in _TOLD and (a or b))
-        return [*told, joined(parting, styled(" · ", "dim"), counted), styled(took, "dim"), *remarks]
+        took = " · ".join(
+            f"{_TOLD[name]} {a} / {b}" for name, a, b, _ in took_rows(self.found) if name in _TOLD and (a or b)
+        )
+        return [*told, parting, counted, styled(took, "dim"), *remarks]
 
     # -- faces
 

@@ -184,3 +184,10 @@ async def test_the_sign_of_where_one_is_leaves_no_half_of_a_time(home: Path) -> 
         for _ in range(46):
             await press(pilot, "j")
             assert not re.search(r"╷[\d.]+▼", screen(pilot)[1])
+
+
+async def test_beside_a_note_the_list_of_things_to_do_is_that_of_the_main_thread(home: Path) -> None:
+    async with deck(home, FIX) as pilot:
+        await press(pilot, "G")
+        step = timeline(pilot).tape.step
+        assert step is not None and step.type == "note" and "todo 3/4: Say what was wrong" in screen(pilot)[-2]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from tapes.checkout.state import todo
+from tapes.session.threads import MAIN
 from tapes.session.usage import GIVEN
 from tapes.session.view import Step
 
@@ -68,10 +69,11 @@ class Course:
         return cls(cwds, todos, files, failed, given, made)
 
     def at(self, number: int, thread: str) -> Standing:
-        """When step `number` was over, for one of the threads: each has a list of its own."""
+        """When step `number` was over, for one of the threads: each has a list of its own. What is of none (a note, a
+        gap) stands beside the main one's."""
         at = max(0, min(number, len(self.files) - 1))
         before = bisect_right(self.failed, at)
-        listed = [step for step in self.todos if step.number <= at and step.thread == thread]
+        listed = [step for step in self.todos if step.number <= at and step.thread == (thread or MAIN)]
         return Standing(
             cwd=self.cwds[bisect_right(self.cwds, at, key=lambda one: one[0]) - 1][1],
             files=self.files[at],

@@ -144,7 +144,7 @@ class Comparing:
         told = [joined(styled("A ", "error"), styled(a)), joined(styled("B ", "ok"), styled(b))]
         counted = styled(" ".join(counts(self.found)), "dim")
         took = " · ".join(
-            f"{_TOLD[name]} {a} / {b}" for name, a, b, _ in took_rows(self.found) if name in _TOLD and (a or b)
+            f"{_TOLD[name]} {a}/{b}" for name, a, b, _ in took_rows(self.found) if name in _TOLD and (a or b)
         )
         return [*told, parting, counted, styled(took, "dim"), *remarks]
 

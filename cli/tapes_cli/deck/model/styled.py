@@ -52,7 +52,7 @@ def fitted(line: Line, columns: int) -> Line:
     for text, style in line:
         cells = cell_len(text)
         if cells > left:
-            kept.append((_cut(text, left) + "…", style))
+            kept.append((_cut(text, left).removesuffix("…") + "…", style))
             break
         kept.append((text, style))
         left -= cells

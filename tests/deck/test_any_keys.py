@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from deck.shelf import DAMAGED, FIX, HOSTILE, OPEN, WITHHELD
-from deck.support import LARGE, SMALL, USUAL, deck, idle, shown
+from deck.support import LARGE, SMALL, USUAL, deck, shown
 from tapes_cli.deck.actions import ACTIONS
 
 LEAVES = frozenset({"deck.quit", "tape.open"})
@@ -31,7 +31,7 @@ async def press_any(pilot: Pilot[Any], chance: random.Random, count: int) -> lis
         if chance.random() < 0.2:
             await pilot.resize_terminal(*chance.choice((SMALL, USUAL, LARGE, (40, 10), (1, 1))))
         if chance.random() < 0.3:
-            await idle(pilot)
+            await pilot.pause()  # it may play for minutes: at rest it is not
         assert FAULT not in shown(pilot), f"{' '.join(pressed)}\n{shown(pilot)}"
         assert pilot.app._exception is None, " ".join(pressed)
     return pressed

@@ -1,40 +1,139 @@
-"""The line of keys: as many as there is room for, whole ones; those that lead back and to the help always."""
+"""The line of keys: as many as there is room for, whole ones; those that lead back and to the help always.
+
+Textual's Footer is a widget for each key, and makes all of them anew whenever the focus moves: a third of the time in
+which a screen opens. This is one widget, which draws a line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import ClassVar
 
 from rich.cells import cell_len
-from textual.app import ComposeResult
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
 from textual.binding import Binding
-from textual.events import Resize
+from textual.screen import Screen
+from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Footer
-from textual.widgets._footer import FooterKey, FooterLabel
 
+from tapes.values import dataclass
 from tapes_cli.deck.actions import ACTIONS
 
 VIEWS = "screens"
 """What the keys of a session's screens are called together, where there is no room for the name of each."""
 PLACE = {action.id: n for n, action in enumerate(ACTIONS)}
+DIM = Style(dim=True)
 
 
-class Keys(Footer):
+@dataclass(frozen=True, slots=True)
+class Key:
+    key: str
+    display: str
+    says: str
+    action: str = ""
+    id: str = ""
+    enabled: bool = True
+    help: str = ""
+
+    @property
+    def pieces(self) -> tuple[str, str]:
+        return self.display, " " * bool(self.display and self.says) + self.says
+
+    @property
+    def cells(self) -> int:
+        """With the one behind it."""
+        return sum(map(cell_len, self.pieces)) + 1
+
+
+NAME = Key("", "", VIEWS)
+"""Of several keys before it; no key itself."""
+
+
+class Keys(Widget):
+    DEFAULT_CSS = """
+    Keys {
+        dock: bottom; height: 1; color: $footer-foreground; background: $footer-background;
+        .keys--key { color: $footer-key-foreground; background: $footer-key-background; text-style: bold; }
+        .keys--says { color: $footer-description-foreground; background: $footer-description-background; }
+        .keys--over { color: $footer-key-foreground; background: $block-hover-background; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar = {"keys--key", "keys--says", "keys--over"}
+    ALLOW_SELECT = False
+
     def __init__(self) -> None:
-        super().__init__(show_command_palette=False, compact=True)
-        self._fitted = 0
-        """For how many columns it was made."""
+        super().__init__()
+        self._keys: tuple[Key, ...] = ()
+        """All that do something now, in their order."""
+        self._over: Key | None = None
+        """What the pointer is on."""
 
-    def compose(self) -> ComposeResult:
-        keys = [key for key in super().compose() if isinstance(key, FooterKey)]
-        ids = {b.action: b.id or "" for _, b, _, _ in self.screen.active_bindings.values() if isinstance(b, Binding)}
-        keys.sort(key=lambda key: _rank(ids.get(key.action, "")))
-        self._fitted = self.app.size.width
-        return fitting(keys, self._fitted)
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
 
-    def on_resize(self, event: Resize) -> None:
-        if self.app.size.width != self._fitted:
-            self.refresh(recompose=True)
+    def _changed(self, screen: Screen[object]) -> None:
+        if not self.app.app_focus or not self.is_attached or screen is not self.screen:
+            return
+        keys = tuple(sorted(self._now(), key=lambda key: _rank(key.id)))
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh()
+
+    def _now(self) -> Iterator[Key]:
+        """Of an action that has several keys the first one."""
+        seen = set()
+        for _, binding, enabled, help in self.screen.active_bindings.values():
+            if binding.show and binding.action not in seen and isinstance(binding, Binding):
+                seen.add(binding.action)
+                display, says = self.app.get_key_display(binding), binding.description
+                yield Key(binding.key, display, says, binding.action, binding.id or "", enabled, help)
+
+    def render_line(self, y: int) -> Strip:
+        base = self.rich_style
+        key, says, over = (
+            base + self.get_component_rich_style(f"keys--{part}", partial=True) for part in ("key", "says", "over")
+        )
+        blank = Style(bgcolor=base.bgcolor)
+        pieces = []
+        for one in fitting(self._keys, self.size.width):
+            styles = (over + Style(bold=True), over) if one == self._over else (key, says)
+            for text, style in zip(one.pieces, styles, strict=True):
+                if text:
+                    pieces.append(Segment(text, style if one.enabled else style + DIM))
+            pieces.append(Segment(" ", says if one == NAME else blank))
+        return Strip(pieces).adjust_cell_length(self.size.width, blank)
+
+    def _at(self, x: int) -> Key | None:
+        end = 0
+        for one in fitting(self._keys, self.size.width):
+            end += one.cells
+            if x < end:
+                return one if x < end - 1 and one != NAME else None
+        return None
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        self._point(self._at(event.x))
+
+    def on_leave(self) -> None:
+        self._point(None)
+
+    def _point(self, over: Key | None) -> None:
+        if over != self._over:
+            self._over = over
+            self.tooltip = over.help if over else None
+            self.refresh()
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        clicked = self._at(event.x)
+        if clicked is None:
+            return
+        if clicked.enabled:
+            self.app.simulate_key(clicked.key)
+        else:
+            self.app.bell()
 
 
 def _rank(action: str) -> tuple[int, int]:
@@ -44,22 +143,19 @@ def _rank(action: str) -> tuple[int, int]:
     return group, PLACE.get(action, len(PLACE))
 
 
-def fitting(keys: list[FooterKey], width: int) -> Iterable[Widget]:
+def fitting(keys: Iterable[Key], width: int) -> list[Key]:
     """Those that are the last to go stand at the ends: the screens at the left, what is everywhere at the right."""
+    keys = list(keys)
     views = [key for key in keys if key.action.startswith("view(")]
     own = [key for key in keys if key not in views and not key.action.startswith(("app.", "back", "help"))]
     ends = [key for key in keys if key not in views and key not in own]
-    names: list[Widget] = [*views]
     if views and _wide([*views, *own[:4], *ends]) > width:
-        for key in views:
-            key.description = ""
-        names = [*views, FooterLabel(f"{VIEWS} ")]
-    room = width - _wide([*views, *ends]) - (len(VIEWS) + 1 if len(names) > len(views) else 0)
+        views = [*(replace(key, says="") for key in views), NAME]
+    room = width - _wide([*views, *ends])
     while own and _wide(own) > room:
         own.pop()
-    return [*names, *own, *ends]
+    return [*views, *own, *ends]
 
 
-def _wide(keys: Iterable[FooterKey]) -> int:
-    """In cells, with the one behind each."""
-    return sum(cell_len(f"{key.key_display} {key.description}".strip()) + 1 for key in keys)
+def _wide(keys: Iterable[Key]) -> int:
+    return sum(key.cells for key in keys)

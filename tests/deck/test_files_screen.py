@@ -279,6 +279,13 @@ async def test_without_snapshots_it_is_said_and_what_calls_tell_is_shown(story: 
         assert page(pilot).endswith("first")
 
 
+async def test_without_snapshots_it_is_not_said_that_nothing_changed(story: Path, home: Path) -> None:
+    async with deck(home, f"{DAMAGED}:1", size=SMALL) as pilot:
+        await press(pilot, "3")
+        assert "nothing changed" not in shown(pilot) and "ones have none" in shown(pilot)
+        assert "no call had read, written or edited a file" in shown(pilot)
+
+
 async def test_captured_names_are_harmless(story: Path, home: Path) -> None:
     async with deck(story, "story:4") as pilot:
         await press(pilot, "3", "a")

@@ -65,6 +65,8 @@ class Listing:
     rows: Sequence[Row]
     """Sorted, root by root."""
     heads: Sequence[Said]
+    by_calls: bool = False
+    """Nobody looked at the directory: these are the files that calls named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,6 @@ class History:
 class Files(Protocol):
     """Where files are known from."""
 
-    lacks: str
-    """What this can not know, and what to type for it; "" where it is all there."""
     changed_at: Sequence[int]
     """The steps in which any file changed, ascending."""
 
@@ -145,8 +145,6 @@ def files_of(archive: Archive, view: View, steps: Sequence[Step]) -> Files:
 
 class Snapped:
     """As snapshots found them."""
-
-    lacks = ""
 
     def __init__(self, archive: Archive, found: Attribution) -> None:
         self._archive, self.found = archive, found
@@ -268,8 +266,6 @@ def _renamed(tree: Worktree, last: Seen | None) -> bytes | None:
 class Replayed:
     """As the agent's own tools read, wrote and edited them."""
 
-    lacks = f"{DOUBT}. {HINT}"
-
     def __init__(self, view: View, steps: Sequence[Step]) -> None:
         cwd = view.records[0][1].body.get("cwd", b"")
         self._root = cwd if isinstance(cwd, bytes) else str(cwd).encode("utf-8", "surrogateescape")
@@ -292,7 +288,7 @@ class Replayed:
             if known:
                 rows.append(self._row(path, known, len(versions), number))
         named = f"{output.plural(len(rows), 'file')} that calls named"
-        return Listing(number, rows, [(named, "bold"), (self.lacks, "warn")])
+        return Listing(number, rows, [(named, "bold"), (DOUBT, "warn"), (HINT, "dim")], by_calls=True)
 
     def _row(self, path: bytes, known: Sequence[Version], count: int, number: int) -> Row:
         last = known[-1]

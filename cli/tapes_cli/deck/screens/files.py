@@ -137,11 +137,22 @@ class FilesScreen(TapeScreen):
         if len(listed):
             self.rows.show(listed, self._place(listed))
             return
-        nothing = (
-            "no path has these words" if listed.look.words else "nothing changed since the start: a lists all files"
-        )
-        self.rows.show(Lines([styled(nothing, "dim")]), 0)
+        self.rows.show(Lines([styled(self._nothing(listed), "dim")]), 0)
         self._clear()
+
+    @staticmethod
+    def _nothing(listed: FileList) -> str:
+        """Why no file is listed. Where nobody looked at the directory, it is not known that nothing changed."""
+        look, by_calls = listed.look, listed.listing.by_calls
+        if look.words:
+            return "no path has these words"
+        if look.everything or (by_calls and not listed.listing.rows):
+            return "no call had read, written or edited a file" if by_calls else "there was no file"
+        return (
+            "no call had changed a file: a lists those read"
+            if by_calls
+            else "nothing changed since the start: a lists all files"
+        )
 
     def _place(self, listed: FileList) -> int:
         """The line of the file that was chosen; of the first file, where that is not listed."""

@@ -232,8 +232,8 @@ def decoded(chunks: Iterable[bytes], errors: str = "replace") -> Iterator[str]:
 
 
 def parameters(request: RequestReading) -> Mapping[str, Any]:
-    """What a request asks for, beside its messages."""
-    found: dict[str, Any] = {"model": request.model, "stream": request.stream}
+    """What a request asks for, beside its messages; of one without a body nothing is known."""
+    found: dict[str, Any] = {"model": request.model, "stream": request.stream} if request.model else {}
     words = sum(len(getattr(block, "text", "")) for block in request.system)
     found |= {"system": f"{words} characters"} if words else {}
     found |= (

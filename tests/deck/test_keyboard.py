@@ -15,6 +15,7 @@ from deck.support import deck, idle, screen, shown
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.screens.sessions import Sessions
 from tapes_cli.deck.screens.timeline import Timeline
+from tapes_cli.deck.widgets.reader import Reader
 
 
 async def type_at_once(pilot: Pilot[Any], *keys: str) -> None:
@@ -53,3 +54,13 @@ async def test_what_it_cost_is_said_on_a_screen_that_was_opened_before_that_was_
     async with deck(home) as pilot:
         await type_at_once(pilot, "j", "j", "enter", "2")
         assert "commands" in screen(pilot)[0] and "$" in screen(pilot)[0]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_what_is_typed_behind_the_key_that_opens_the_commands_walks_them(
+    home: Path, size: tuple[int, int]
+) -> None:
+    async with deck(home, FIX, size=size) as pilot:
+        await type_at_once(pilot, "2", "j", "j", "enter")
+        assert "8 commands" in screen(pilot)[1] and "shown" not in screen(pilot)[1]
+        assert isinstance(pilot.app.focused, Reader)

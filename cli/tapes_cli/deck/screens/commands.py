@@ -36,6 +36,8 @@ SCROLLED = 5
 
 class Commands(TapeScreen):
     BINDINGS: ClassVar = bindings("commands")
+    AUTO_FOCUS = "#commands"
+    """Not the box, which is there before it is known that it is hidden."""
     VIEW = "commands"
 
     class Read(Message):

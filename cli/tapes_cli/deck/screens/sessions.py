@@ -43,6 +43,8 @@ They will appear here."""
 
 class Sessions(Screen[None]):
     BINDINGS: ClassVar = bindings("sessions")
+    AUTO_FOCUS = "#sessions"
+    """Not the box, which is there before it is known that it is hidden."""
 
     def __init__(self, shelf: Shelf) -> None:
         super().__init__()

@@ -36,6 +36,13 @@ def test_no_handler_calls_the_one_of_its_base() -> None:
     assert not found
 
 
+def test_no_worker_is_described_by_its_arguments() -> None:
+    """Textual writes them out otherwise, on the thread that draws: a session of 5,000 steps as 100 MB of text."""
+    works = re.compile(r"@work\(([^\n]*)\)\n    (?:async )?def (\w+)\(self, ")
+    found = {name: how for path in DECK.rglob("*.py") for how, name in works.findall(path.read_text())}
+    assert found and all("description=" in how for how in found.values()), found
+
+
 async def test_it_opens_at_a_step(home: Path) -> None:
     async with deck(home, f"{FIX}:12") as pilot:
         tape: Tape = pilot.app.screen.tape  # type: ignore[attr-defined]

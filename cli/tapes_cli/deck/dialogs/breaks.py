@@ -126,7 +126,7 @@ class BreaksDialog(Dialog[None]):
     def _typed(self, message: Input.Changed) -> None:
         self._count(message.value)
 
-    @work(exclusive=True, group="count", exit_on_error=False)
+    @work(exclusive=True, group="count", exit_on_error=False, description="steps that a pattern fits")
     async def _count(self, pattern: str) -> None:
         if not pattern:
             self.say()

@@ -43,7 +43,7 @@ class Jump(Dialog[Spot]):
         self.is_unsettled = True
         self._look(message.value, go=True)
 
-    @work(exclusive=True, group="spots", exit_on_error=False)
+    @work(exclusive=True, group="spots", exit_on_error=False, description="where a jump leads")
     async def _look(self, text: str, *, go: bool) -> None:
         """An older one that is still under way is given up: it says nothing any more."""
         told = self._tape.told
@@ -79,7 +79,7 @@ class Jump(Dialog[Spot]):
     def _chosen(self, message: Rows.Chosen) -> None:
         self._open(self._found[message.index])
 
-    @work(exclusive=True, group="open", exit_on_error=False)
+    @work(exclusive=True, group="open", exit_on_error=False, description="a session to jump to")
     async def _open(self, spot: Spot) -> None:
         try:
             self.dismiss(await asyncio.to_thread(opened, self._archive, spot))

@@ -89,7 +89,7 @@ class CompareScreen(TapeScreen):
         own = (worker for worker in self.workers if worker.node is self and worker.group == "compare")
         return any(not worker.is_finished for worker in own)
 
-    @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
+    @work(thread=True, exclusive=True, group="compare", exit_on_error=False, description="two sessions compared")
     def _compare(self, told: Told, other: Digest) -> None:
         worker = get_current_worker()
         sessions = (self.tape.session, other)
@@ -138,7 +138,7 @@ class CompareScreen(TapeScreen):
             self.page.show(Document(()))
         self._make(comparing, self.kept.face)
 
-    @work(thread=True, exclusive=True, group="face", exit_on_error=False)
+    @work(thread=True, exclusive=True, group="face", exit_on_error=False, description="a face of two sessions")
     def _make(self, comparing: Comparing, face: Face) -> None:
         try:
             pairs = comparing.face(face)
@@ -247,7 +247,7 @@ class CompareScreen(TapeScreen):
         if comparing is not None and not self._is_reading():
             self._swap(comparing)
 
-    @work(thread=True, exclusive=True, group="compare", exit_on_error=False)
+    @work(thread=True, exclusive=True, group="compare", exit_on_error=False, description="the other way round")
     def _swap(self, comparing: Comparing) -> None:
         self.post_message(Compared(self.kept.of, Comparing(swapped(comparing.found))))
 

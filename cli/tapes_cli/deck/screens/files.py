@@ -103,7 +103,7 @@ class FilesScreen(TapeScreen):
         self._busy = True
         self._read_files(told, *wish, known)
 
-    @work(thread=True, group="files", exit_on_error=False)
+    @work(thread=True, group="files", exit_on_error=False, description="the files at a step")
     def _read_files(self, told: Told, number: int, look: Look, known: FileList | None) -> None:
         files = self.kept.files if self.kept.of is told.view else None
         try:
@@ -184,7 +184,7 @@ class FilesScreen(TapeScreen):
         else:
             self._read_versions(row, self.tape.number)
 
-    @work(thread=True, exclusive=True, group="file", exit_on_error=False)
+    @work(thread=True, exclusive=True, group="file", exit_on_error=False, description="the versions of a file")
     def _read_versions(self, row: Row, number: int) -> None:
         files = self.kept.files
         time.sleep(SOON_S)

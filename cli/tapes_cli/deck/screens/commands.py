@@ -73,7 +73,6 @@ class Commands(TapeScreen):
         yield self.reader
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.rows.focus()
 
     # -- reading

@@ -11,7 +11,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from deck.shelf import FIX
-from deck.support import deck, idle, screen, shown
+from deck.support import PATIENCE_S, deck, idle, screen, shown
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.screens.sessions import Sessions
 from tapes_cli.deck.screens.timeline import Timeline
@@ -53,6 +53,9 @@ async def test_what_it_cost_is_said_on_a_screen_that_was_opened_before_that_was_
     monkeypatch.setattr(Tape, "price", lambda tape: time.sleep(0.3) or price(tape))
     async with deck(home) as pilot:
         await type_at_once(pilot, "j", "j", "enter", "2")
+        until = time.monotonic() + PATIENCE_S  # it is looked for every half second
+        while "$" not in screen(pilot)[0] and time.monotonic() < until:
+            await pilot.pause(0.05)
         assert "commands" in screen(pilot)[0] and "$" in screen(pilot)[0]
 
 

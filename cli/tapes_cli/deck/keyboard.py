@@ -30,7 +30,7 @@ class Typed(App[None]):
         self._held_since = 0.0
 
     async def on_event(self, event: events.Event) -> None:
-        if not isinstance(event, events.Key) or event.is_forwarded:
+        if not isinstance(event, events.Key) or event.is_forwarded or not self.screen_stack:
             await super().on_event(event)
         elif self._held or not self._is_ready():
             if not self._held:
@@ -41,10 +41,12 @@ class Typed(App[None]):
             await self._take(event)
 
     async def _hand_on(self) -> None:
-        while self._held and (self._is_ready() or time.monotonic() - self._held_since > PATIENCE_S):
+        while (
+            self._held and self.screen_stack and (self._is_ready() or time.monotonic() - self._held_since > PATIENCE_S)
+        ):
             await self._take(self._held.popleft())
             self._held_since = time.monotonic()
-        if self._held:
+        if self._held and self.screen_stack:  # else a key has ended the program
             self.set_timer(LOOK_S, self._hand_on)
 
     def _is_ready(self) -> bool:

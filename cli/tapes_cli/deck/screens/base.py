@@ -40,6 +40,7 @@ class TapeScreen(Doing):
         self._unjudged = ""
         self._told_shown: Told | None = None
         """The reading that is shown."""
+        self._priced_shown = False
         self.bar = Bar(id="title")
 
     def compose(self) -> ComposeResult:
@@ -62,8 +63,8 @@ class TapeScreen(Doing):
 
     @property
     def is_unsettled(self) -> bool:
-        """Nothing of the session is there yet, and it is being read."""
-        return self.tape.told is None and not self.bar.failed
+        """Nothing of the session is shown yet, and it will be."""
+        return self._told_shown is None and not self.bar.failed
 
     # -- for the screens to fill in
 
@@ -83,8 +84,8 @@ class TapeScreen(Doing):
     # -- reading
 
     def _look(self) -> None:
-        if self.is_current and self.tape.told is not self._told_shown:
-            self._shown()  # read to its end for a screen that was left meanwhile
+        if self.is_current and (self.tape.told is not self._told_shown or self.tape.priced is not self._priced_shown):
+            self._shown()  # read to its end, or priced, for a screen that was left meanwhile
         if self.is_current and self.tape.told is not None and breaks_stamp(self.deck.home) != self._breaks:
             self.judge()
         reads = any(w.group == "tape" and w.node is self and not w.is_finished for w in self.workers)
@@ -145,6 +146,7 @@ class TapeScreen(Doing):
 
     def _shown(self) -> None:
         told = self._told_shown = self.tape.told
+        self._priced_shown = self.tape.priced
         if told is None:
             return
         if self.tape.following and not self.tape.playing and told.steps:

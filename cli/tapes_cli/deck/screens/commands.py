@@ -61,6 +61,8 @@ class Commands(TapeScreen):
         self.reader = Reader(id="command")
         self.listed: Listed | None = None
         self.told: Told | None = None
+        self._is_judged = False
+        """The commands were read once, or can not be."""
         self.mode = "all"
         self._in_full: Command | None = None
         self._waiting: Timer | None = None
@@ -74,6 +76,11 @@ class Commands(TapeScreen):
 
     def on_mount(self) -> None:
         self.rows.focus()
+
+    @property
+    def is_unsettled(self) -> bool:
+        told = self.tape.told
+        return super().is_unsettled or (told is not None and told.whole and not self._is_judged)
 
     # -- reading
 
@@ -98,9 +105,11 @@ class Commands(TapeScreen):
             self.post_message(found)
 
     def on_commands_unread(self, message: Unread) -> None:
+        self._is_judged = True
         self.counts.tell(*trouble(message.error))
 
     def on_commands_read(self, message: Read) -> None:
+        self._is_judged = True
         self.told = message.told
         self._list(message.audit)
 

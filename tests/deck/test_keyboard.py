@@ -67,3 +67,11 @@ async def test_what_is_typed_behind_the_key_that_opens_the_commands_walks_them(
         await type_at_once(pilot, "2", "j", "j", "enter")
         assert "8 commands" in screen(pilot)[1] and "shown" not in screen(pilot)[1]
         assert isinstance(pilot.app.focused, Reader)
+
+
+async def test_what_is_typed_behind_a_search_opens_what_it_finds_also_where_the_index_has_to_be_made(
+    home: Path,
+) -> None:
+    async with deck(home) as pilot:
+        await type_at_once(pilot, "S", *"round", "enter", "j", "enter")
+        assert isinstance(pilot.app.screen, Timeline) and FIX in screen(pilot)[0]

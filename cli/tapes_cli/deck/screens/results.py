@@ -45,6 +45,8 @@ class Results(Screen[None]):
         self.ask = Ask("words, or a query of tapes search", Seeker(archive, index_path()), limit=FIRST, id="query")
         self.rows = Rows(id="hits")
         self.found = Hits(Answer())
+        self.is_unsettled = False
+        """Who has typed on behind Enter means what will be found."""
 
     @property
     def deck(self) -> Deck:
@@ -73,6 +75,7 @@ class Results(Screen[None]):
 
     @on(Ask.Answered)
     def _answered(self, message: Ask.Answered) -> None:
+        self.is_unsettled = False
         here = self.chosen()
         self.found = Hits(message.answer)
         hits = message.answer.hits
@@ -117,6 +120,7 @@ class Results(Screen[None]):
         """To the list; without waiting for a pause, where something was just typed."""
         if self.ask.busy:
             self.ask.ask()
+        self.is_unsettled = self.ask.busy
         self.rows.focus()
 
     @on(Ask.Moved)
@@ -137,5 +141,4 @@ class Results(Screen[None]):
     def action_copy_hash(self) -> None:
         hit = self.chosen()
         if hit is not None:
-            self.app.copy_to_clipboard(hit.record.hex())
-            self.notify(f"copied {hit.record.hex()}", markup=False)
+            self.deck.copy(hit.record.hex(), "the hash of the hit's record")

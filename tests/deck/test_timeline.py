@@ -191,3 +191,9 @@ async def test_beside_a_note_the_list_of_things_to_do_is_that_of_the_main_thread
         await press(pilot, "G")
         step = timeline(pilot).tape.step
         assert step is not None and step.type == "note" and "todo 3/4: Say what was wrong" in screen(pilot)[-2]
+
+
+async def test_on_a_small_screen_the_failures_before_and_after_are_told_in_full(home: Path) -> None:
+    async with deck(home, f"{FIX}:9", size=SMALL) as pilot:
+        told = screen(pilot)[-2]
+        assert "todo 0/4" in told and told.endswith("failures 2 before, 5 after")

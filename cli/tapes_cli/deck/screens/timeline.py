@@ -79,7 +79,7 @@ class Timeline(Searching):
             self.rows.cursor = self.outline.row_of(number)
         self.on_walked()
         self.time.go_to(step.wall_ns)
-        self.standing.tell(told_in_a_line(told.course.at(number, step.thread), told.summary.cwd))
+        self.standing.tell(*told_in_a_line(told.course.at(number, step.thread), told.summary.cwd))
         self.pane.show()
 
     def on_signs(self) -> None:

@@ -245,7 +245,7 @@ async def test_a_session_without_a_witness_says_so_and_shows_what_was_asked_for(
 async def test_a_session_in_which_nothing_was_to_run_says_that(home: Path) -> None:
     async with deck(home, shelf.CARRIED) as pilot:
         await press(pilot, "2", "j", "n", "u", "enter", "Y")
-        assert "no commands: none was seen to run, and no tool call asks for one" in shown(pilot)
+        assert "no commands: none was seen to run, and no call is of a tool known to run one" in shown(pilot)
 
 
 async def test_a_command_that_still_runs_is_told(home: Path) -> None:

@@ -82,7 +82,7 @@ class Audit:
     def counts(self) -> Line:
         """How many there are, of each kind."""
         if not self.all:
-            return styled("no commands: none was seen to run, and no tool call asks for one", "dim")
+            return styled("no commands: none was seen to run, and no call is of a tool known to run one", "dim")
         failed = sum(one.failed for one in self.all)
         unmatched = [f"{count} {verdict.replace('-', ' ')}" for verdict, count in self.coverage.unmatched.items()]
         told = [styled(output.plural(len(self.all), "command"), "bold")]

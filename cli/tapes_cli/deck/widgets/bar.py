@@ -65,6 +65,8 @@ class Bar(Widget):
         if paid:
             unpriced = len(told.costs) - len(paid)
             parts.append(styled(money(sum(paid, Decimal())) + (f" + {unpriced} unpriced" if unpriced else "")))
+        elif told.costs:
+            parts.append(styled("unpriced", "dim"))
         style = "accent" if s.outcome == "open" else "ok" if s.status == 0 else "error"
         parts.append(styled(s.outcome, style))
         if s.gaps:

@@ -142,7 +142,7 @@ WALKS = {
         (
             Do("move(1)", step(2), after="0"),
             Do("move(-1)", step(1), before="j"),
-            Do("page(1)", further("cursor", 23), after="0"),
+            Do("page(1)", further("cursor"), after="0"),
             Do("page(-1)", is_("cursor", 0), before="pagedown"),
             Do("first", step(1), before="j j"),
             Do("last", step(46), after="0"),

@@ -201,10 +201,14 @@ async def test_it_is_left_while_it_reads_and_opened_again(home: Path) -> None:
         assert "they part after" in shown(pilot)
 
 
-async def test_beside_no_other_it_is_said_how_to_choose_one(home: Path) -> None:
+async def test_beside_no_other_it_is_asked_which(home: Path) -> None:
     async with deck(home, FIX) as pilot:
         await press(pilot, "5")
-        assert "d chooses one" in shown(pilot)
+        assert f"Compare {FIX} with" in shown(pilot)
+        await press(pilot, "enter")
+        assert comparing(pilot).tape.title == FIX
+        await press(pilot, "1", "5")
+        assert "they part" in shown(pilot)
 
 
 async def test_a_session_beside_itself_is_the_same(home: Path) -> None:

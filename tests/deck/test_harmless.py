@@ -23,10 +23,16 @@ def test_nothing_captured_reaches_the_terminal(home: Path) -> None:
         shell.wait("hostile ·", "13 steps")
         for _ in range(13):
             shell.keys("j")
-        for key, view in (("2", "commands"), ("3", "files"), ("4", "terminal"), ("5", "compare"), ("1", "timeline")):
+        for key, view in (("2", "commands"), ("3", "files"), ("4", "terminal"), ("1", "timeline")):
             shell.keys(key)
             shell.wait(f" · {view} · ")
             shell.keys("j", "Enter")
+        shell.keys("5")
+        shell.wait("Compare hostile with")
+        shell.keys("Enter")
+        shell.wait(" · compare · ", "they part")
+        shell.keys("j", "q")
+        shell.wait(" · timeline · ")
         shell.keys("q")
         shell.wait("8 sessions")
         leave(shell)

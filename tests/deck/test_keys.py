@@ -232,7 +232,7 @@ WALKS = {
             Do("view('commands')", says("6 witnessed"), after="1"),
             Do("view('files')", says("changed since the start"), after="1"),
             Do("view('terminal')", says("Welcome to Claude Code"), after="1"),
-            Do("view('compare')", screen("CompareScreen"), after="1"),
+            Do("view('compare')", screen("Pick"), after="escape"),
             Do("view('timeline')", screen("Timeline"), before="2"),
             Do("failure(1)", step(8), after="0"),
             Do(

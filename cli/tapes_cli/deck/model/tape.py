@@ -119,6 +119,8 @@ class Tape:
     folded: set[str] = field(default_factory=set)
     """Threads whose steps are not listed."""
     _costs: dict[Digest, Decimal | None] = field(default_factory=dict)
+    beside: Digest | None = None
+    """The session that it is compared with, once one was chosen."""
     kept: dict[str, Any] = field(default_factory=dict)
     """What a screen leaves for when it is opened again, by its name."""
     _reading: Reading = field(init=False)

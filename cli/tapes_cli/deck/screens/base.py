@@ -179,7 +179,9 @@ class TapeScreen(Doing):
     # -- actions
 
     def action_view(self, view: str) -> None:
-        if view != self.VIEW:
+        if view == "compare" and self.tape.beside is None:
+            self.action_compare()  # with which, first
+        elif view != self.VIEW:
             self.deck.show_view(self.tape, view)
 
     def action_failure(self, direction: int) -> None:

@@ -32,14 +32,12 @@ from tapes_cli.deck.widgets.said import Said
 from tapes_cli.deck.widgets.tab_line import TabLine
 from tapes_cli.home import cache_folder
 
-NOBODY = "this session is beside no other one: d chooses one"
-
 
 @dataclass
 class Kept:
     """What the screen is opened with again."""
 
-    other: Digest | None = None
+    other: Digest
     comparing: Comparing | None = None
     of: View | None = None
     """The reading of the tape that it was made of."""
@@ -55,10 +53,14 @@ class CompareScreen(TapeScreen):
     AUTO_FOCUS = "#compare-rows"
 
     def __init__(self, tape: Tape, other: Digest | None = None) -> None:
+        """`other` None: the one that the tape was last compared with, of which there MUST be one."""
         super().__init__(tape)
-        self.kept: Kept = tape.kept.setdefault("compare", Kept())
-        if other is not None and other != self.kept.other:
-            self.kept = tape.kept["compare"] = Kept(other)
+        other = other or tape.beside
+        assert other is not None
+        tape.beside = other
+        kept: Kept | None = tape.kept.get("compare")
+        self.kept = kept if kept is not None and kept.other == other else Kept(other)
+        tape.kept["compare"] = self.kept
         self.heads = Said(id="compare-heads", classes="heads")
         self.faces = TabLine(FACES, id="compare-faces")
         self.rows = Rows(id="compare-rows")
@@ -78,9 +80,7 @@ class CompareScreen(TapeScreen):
 
     def on_grown(self) -> None:
         told, kept = self.tape.told, self.kept
-        if kept.other is None:
-            self.heads.tell(styled(NOBODY, "warn"))
-        elif kept.comparing is not None:
+        if kept.comparing is not None:
             self._show()
         elif told is not None and told.whole and not self._is_reading():
             self._compare(told, kept.other)

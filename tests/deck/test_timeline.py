@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
 from deck.shelf import FIX, HOSTILE
-from deck.support import SMALL, USUAL, deck, press, screen, shown
+from deck.support import SMALL, USUAL, deck, idle, press, screen, shown
 from tapes.archive.base import Batch, Draft
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes_cli.deck.app import Deck, Target
+from tapes_cli.deck.model.tape import Tape, Told
+from tapes_cli.deck.screens import base
 from tapes_cli.deck.screens.timeline import Timeline
 
 
@@ -197,3 +201,26 @@ async def test_on_a_small_screen_the_failures_before_and_after_are_told_in_full(
     async with deck(home, f"{FIX}:9", size=SMALL) as pilot:
         told = screen(pilot)[-2]
         assert "todo 0/4" in told and told.endswith("failures 2 before, 5 after")
+
+
+async def test_while_a_session_is_read_on_nothing_is_said_of_what_comes_later(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "FIRST", 12)
+    read, going_on = Tape.read, Event()
+
+    def late(tape: Tape, most: int | None = None) -> Told:
+        if most is None:
+            going_on.wait(10)
+        return read(tape, most)
+
+    monkeypatch.setattr(Tape, "read", late)
+    with LmdbArchive.open(home / "archive", readonly=True) as archive:
+        app = Deck(archive, [Target(archive.names()[FIX])])
+        async with app.run_test(size=USUAL) as pilot:
+            while "reading on" not in screen(pilot)[0]:
+                await pilot.pause(0.01)
+            assert "failures 0 before, - after" in screen(pilot)[-2]
+            going_on.set()
+            await idle(pilot)
+            assert "reading on" not in screen(pilot)[0] and "failures 0 before, 7 after" in screen(pilot)[-2]

@@ -12,13 +12,14 @@ from tapes_cli.story import flow
 DONE = frozenset({"completed", "done", "cancelled"})
 
 
-def told_in_a_line(at: Standing, home: str) -> Sequence[Line]:
-    """In full, and shorter each time. `home`: the session's own directory, which is said shortly."""
+def told_in_a_line(at: Standing, home: str, whole: bool = True) -> Sequence[Line]:
+    """In full, and shorter each time. `home`: the session's own directory, which is said shortly. `whole`: the session
+    has been read to its end; before, it is not known what failed later."""
     below = at.cwd.removeprefix(home + "/") if home else at.cwd
     where = at.cwd if below == at.cwd else f"./{below}"
     last = where if where.count("/") < 2 else f"…/{where.rstrip('/').rpartition('/')[2]}"
     flowed = styled(flow(at.given, at.made), "dim") if at.given or at.made else BLANK
-    known, failed = styled(f"{output.plural(at.files, 'file')} known"), _failures(at)
+    known, failed = styled(f"{output.plural(at.files, 'file')} known"), _failures(at, whole)
     full, short = _todo(at, words=True), _todo(at, words=False)
     forms = (
         (where, full, flowed),
@@ -39,9 +40,9 @@ def _todo(at: Standing, *, words: bool) -> Line:
     return styled(f"todo {done}/{len(at.todo)}{f': {now}' if now else ''}") if at.todo else BLANK
 
 
-def _failures(at: Standing) -> Line:
+def _failures(at: Standing, whole: bool) -> Line:
     return joined(
         styled("failures ", "dim"),
         styled(f"{at.failures_before} before", "error" if at.failures_before else "dim"),
-        styled(f", {at.failures_after} after", "dim"),
+        styled(f", {at.failures_after if whole else '-'} after", "dim"),
     )

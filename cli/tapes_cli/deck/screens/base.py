@@ -188,9 +188,15 @@ class TapeScreen(Doing):
         told = self.tape.told
         found = told.nearest(self.tape.number, direction, lambda step: step.failed) if told else None
         if found is None:
-            self.notify("no failure " + ("behind this step" if direction > 0 else "before this step"))
+            where = "behind this step" if direction > 0 else "before this step"
+            self.notify(f"no failure {where}{self.so_far}")
         else:
             self.go_to(found)
+
+    @property
+    def so_far(self) -> str:
+        """For what is said not to be there, while the session is still being read."""
+        return "" if self.tape.told is not None and self.tape.told.whole else ", as far as it has been read"
 
     def action_follow(self) -> None:
         """The last step; while playing, wait there for more."""

@@ -79,7 +79,7 @@ class Timeline(Searching):
             self.rows.cursor = self.outline.row_of(number)
         self.on_walked()
         self.time.go_to(step.wall_ns)
-        self.standing.tell(*told_in_a_line(told.course.at(number, step.thread), told.summary.cwd))
+        self.standing.tell(*told_in_a_line(told.course.at(number, step.thread), told.summary.cwd, told.whole))
         self.pane.show()
 
     def on_signs(self) -> None:
@@ -161,7 +161,7 @@ class Timeline(Searching):
         else:
             what = f"hit of {seeking.text}" if seeking.text else step.type
             where = "behind this one" if direction > 0 else "before this one"
-            self.notify(output.harmless(f"no {what} {where}"), markup=False)
+            self.notify(output.harmless(f"no {what} {where}{self.so_far}"), markup=False)
 
     def action_tab(self, by: int) -> None:
         self.pane.turn(by)

@@ -91,6 +91,8 @@ class Walk:
     ref: str = ""
     keys: str = ""
     """What leads to the place."""
+    wait: str = ""
+    """As of a step: what these keys have to have brought."""
     size: tuple[int, int] = (120, 30)
 
 
@@ -206,8 +208,10 @@ WALKS = {
         keys="b",
     ),
     "marks": Walk(
-        (Do("unmark", screen("Timeline"), before="m l o o k enter M"),),
+        (Do("unmark", screen("Timeline"), before="M"),),
         ref=FIX,
+        keys="j m l o o k enter",
+        wait="★",
     ),
     "box": Walk(
         (

@@ -79,8 +79,6 @@ class Do:
     before: str = ""
     after: str = ""
     """Keys that lead there, and back to where the next step begins."""
-    wait: str = ""
-    """What has to be there first that comes by itself: written by another process, it is read within half a second."""
     quick: bool = False
     """It goes on by itself: what is seen is what is seen at once."""
 
@@ -91,8 +89,6 @@ class Walk:
     ref: str = ""
     keys: str = ""
     """What leads to the place."""
-    wait: str = ""
-    """As of a step: what these keys have to have brought."""
     size: tuple[int, int] = (120, 30)
 
 
@@ -208,10 +204,9 @@ WALKS = {
         keys="b",
     ),
     "marks": Walk(
-        (Do("unmark", screen("Timeline"), before="M"),),
+        (Do("unmark", screen("Timeline"), before="m l o o k enter wait:2★ M", after="wait:unmark"),),
         ref=FIX,
-        keys="j m l o o k enter",
-        wait="★",
+        keys="j",
     ),
     "box": Walk(
         (
@@ -247,7 +242,7 @@ WALKS = {
             ),
             Do("jump", screen("Jump"), after="escape"),
             Do("mark", screen("Label"), after="escape"),
-            Do("marks", screen("Marks"), before="0 j m l o o k enter", after="escape", wait="★"),
+            Do("marks", screen("Marks"), before="0 j m l o o k enter wait:2★", after="escape"),
             Do("unmark", says("--unmark"), before="0 j"),
             Do("breakpoint", screen("BreaksDialog"), after="escape"),
             Do("copy_hash", other("clipboard")),
@@ -390,9 +385,7 @@ async def test_every_key_of(place: str, home: Path) -> None:
 
 async def tried(pilot: Pilot[Any], action: Action, key: str, do: Do) -> list[str]:
     """What is wrong with it."""
-    await press(pilot, *map(at_once, do.before.split()))
-    if do.wait:
-        await until(pilot, do.wait)
+    await walked(pilot, do.before)
     pilot.app.clear_notifications()
     await idle(pilot)
     before = Seen.of(pilot)
@@ -410,8 +403,17 @@ async def tried(pilot: Pilot[Any], action: Action, key: str, do: Do) -> list[str
         differ = {name: (getattr(before, name), getattr(after, name)) for name in facts}
         moved = "\n".join(difflib.unified_diff(before.text.splitlines(), after.text.splitlines(), lineterm="", n=0))
         wrong = [f"{action.id} by {key} ({action.help}): {differ or 'nothing differs'}\n{moved or after.text}"]
-    await press(pilot, *map(at_once, do.after.split()))
+    await walked(pilot, do.after)
     return wrong
+
+
+async def walked(pilot: Pilot[Any], keys: str) -> None:
+    """`wait:WORD` among them: what another process writes is read within half a second."""
+    for key in keys.split():
+        if key.startswith("wait:"):
+            await until(pilot, key.removeprefix("wait:"))
+        else:
+            await press(pilot, at_once(key))
 
 
 async def until(pilot: Pilot[Any], words: str) -> None:

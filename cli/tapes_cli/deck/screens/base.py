@@ -97,13 +97,14 @@ class TapeScreen(Doing):
         """Read the session: its beginning first, where nothing of it was read yet."""
         worker = get_current_worker()
         try:
-            if self.tape.told is None:
+            first = self.tape.told is None
+            if first:
                 self.tape.read(FIRST)
                 self.post_message(TapeRead(self.tape.session, False))
-            if not worker.is_cancelled and (
-                self.tape.told is None or not self.tape.told.whole or self.tape.has_grown()
-            ):
-                self.tape.read()
+            more = self.tape.told is None or not self.tape.told.whole or self.tape.has_grown()
+            if not worker.is_cancelled and (first or more):
+                if more:
+                    self.tape.read()
                 unjudged = self._judged()  # before they are shown: playing must not run past one
                 self.post_message(TapeRead(self.tape.session, True))
                 self.post_message(BreaksRead(unjudged))

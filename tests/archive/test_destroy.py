@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -318,10 +319,10 @@ def test_a_process_killed_at_random_while_it_forgets_leaves_a_sound_archive_and_
     tmp_path: Path,
 ) -> None:
     chance = random.Random(7)
+    one, two, _ = fill(tmp_path / "filled")
+    before = content(tmp_path / "filled", two)
     for n in range(8):
-        home = tmp_path / f"a{n}"
-        one, two, _ = fill(home)
-        before = content(home, two)
+        home = shutil.copytree(tmp_path / "filled", tmp_path / f"a{n}")
         child = subprocess.Popen(
             [sys.executable, str(HERE / "forgetter.py"), str(home), one.hex()], stdout=subprocess.PIPE, text=True
         )

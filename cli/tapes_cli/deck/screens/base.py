@@ -97,21 +97,23 @@ class TapeScreen(Doing):
         """Read the session: its beginning first, where nothing of it was read yet."""
         worker = get_current_worker()
         try:
-            first = self.tape.told is None
-            if first:
-                self.tape.read(FIRST)
-                self.post_message(TapeRead(self.tape.session, False))
-            more = self.tape.told is None or not self.tape.told.whole or self.tape.has_grown()
-            if not worker.is_cancelled and (first or more):
-                if more:
-                    self.tape.read()
-                unjudged = self._judged()  # before they are shown: playing must not run past one
-                self.post_message(TapeRead(self.tape.session, True))
-                self.post_message(BreaksRead(unjudged))
+            told = self.tape.told
+            if told is None:
+                told = self._hand_over(self.tape.read(FIRST))
+            if not worker.is_cancelled and (not told.whole or self.tape.has_grown()):
+                self._hand_over(self.tape.read())
             if not worker.is_cancelled and self.tape.price():
                 self.post_message(TapeRead(self.tape.session, True))
         except (Damaged, NotFound, Withheld) as error:
             self.post_message(Trouble(str(error), error.hint))
+
+    def _hand_over(self, told: Told) -> Told:
+        """Have a reading shown. Its breaks are known before it is: playing must not run past one."""
+        unjudged = self._judged() if told.whole else None
+        self.post_message(TapeRead(self.tape.session, told.whole))
+        if unjudged is not None:
+            self.post_message(BreaksRead(unjudged))
+        return told
 
     @work(thread=True, exclusive=True, group="breaks", exit_on_error=False)
     def judge(self) -> None:

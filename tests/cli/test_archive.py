@@ -240,8 +240,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
 def test_a_state_that_does_not_fit_the_archive_is_no_place_to_go_on_from(bench: Bench) -> None:
     """One that the archive is behind, one of another archive, and none at all."""
     state = bench.home / "verify.json"
-    for mark, digest in (({"pos": 9999}, "00"), ({"pos": 5}, "00"), ({"pos": 1, "packs": 10**6}, None)):
-        report = {"records": 0, "objects": 0, "bytes": 0, "findings": [], "more": 0}
+    for mark, digest in (({"pos": 9999}, "00"), ({"pos": 5}, "00"), ({"pos": 0, "packs": 10**6}, None)):
+        report = {"findings": [], "withheld": {}}
         state.write_text(json.dumps({"mark": mark, "report": report, "hash": digest, "begun": 0}))
         assert b"from the beginning" in bench.tapes("verify", "--resume").stderr
     state.write_text("not json")

@@ -68,3 +68,21 @@ async def test_the_key_under_the_pointer_says_in_a_sentence_what_it_does(home: P
         await pilot.hover(Keys, offset=(len(screen(pilot)[-1]) + 5, 0))
         await idle(pilot)
         assert keys.tooltip is None
+
+
+async def test_escape_is_called_what_it_does_and_no_key_is_offered_that_would_be_typed(home: Path) -> None:
+    async with deck(home, FIX, size=SMALL) as pilot:
+        await press(pilot, "slash", *"vat")
+        assert screen(pilot)[-1].strip() == "^p Palette esc Close f1 Help"
+        await press(pilot, "enter")
+        assert screen(pilot)[-1].endswith("esc End search q Back ? Help")
+        await press(pilot, "escape")
+        assert screen(pilot)[-1].endswith("esc Back ? Help")
+        await press(pilot, "enter")
+        assert "esc Leave" in screen(pilot)[-1]
+
+
+async def test_beside_the_hits_of_a_search_the_outcome_is_still_told(home: Path) -> None:
+    async with deck(home, FIX, size=SMALL) as pilot:
+        await press(pilot, "slash", *"vat", "enter")
+        assert "hit" in screen(pilot)[0] and screen(pilot)[0].endswith("exit 0 · 1 gap")

@@ -73,5 +73,6 @@ class Bar(Widget):
             parts.append(styled(output.plural(s.gaps, "gap"), "error"))
         if tape.following:
             parts.append(styled("following", "accent"))
-        least = dotted([name, *shown, *parts])
-        self.tell(dotted([name, *digest, *shown, *agent, *parts]), dotted([name, *shown, *agent, *parts]), least)
+        forms = ([name, *digest, *shown, *agent], [name, *shown, *agent], [name, *shown], [name, *shown[:-1]])
+        full, *shorter = (dotted([*first, *parts]) for first in forms)
+        self.tell(full, *shorter)

@@ -71,17 +71,20 @@ class Box(Horizontal):
 
     def open(self) -> None:
         self.display = True
+        self.screen.refresh_bindings()  # escape means another thing now
         self.screen.set_focus(self.input)  # now, not when its turn comes: the next key is for it
 
     def close(self) -> None:
         """Nothing is asked for any more."""
         self.input.value = ""
         self.display = False
+        self.screen.refresh_bindings()
         self.say("")
 
     def put(self, text: str) -> None:
         """As if it had been typed."""
         self.display = True
+        self.screen.refresh_bindings()
         self.input.value = text
         self.input.cursor_position = len(text)
 

@@ -83,13 +83,15 @@ class Keys(Widget):
             self.refresh()
 
     def _now(self) -> Iterator[Key]:
-        """Of an action that has several keys the first one."""
-        seen = set()
+        """Of an action that has several keys the first one. None that would be typed instead."""
+        seen, focused = set(), self.screen.focused
+        types = focused is not None and focused.check_consume_key("a", "a")
         for _, binding, enabled, help in self.screen.active_bindings.values():
             if binding.show and binding.action not in seen and isinstance(binding, Binding):
                 seen.add(binding.action)
                 display, says = self.app.get_key_display(binding), binding.description
-                yield Key(binding.key, display, says, binding.action, binding.id or "", enabled, help)
+                if len(display) > 1 or not types:
+                    yield Key(binding.key, display, says, binding.action, binding.id or "", enabled, help)
 
     def render_line(self, y: int) -> Strip:
         base = self.rich_style
@@ -147,8 +149,8 @@ def fitting(keys: Iterable[Key], width: int) -> list[Key]:
     """Those that are the last to go stand at the ends: the screens at the left, what is everywhere at the right."""
     keys = list(keys)
     views = [key for key in keys if key.action.startswith("view(")]
-    own = [key for key in keys if key not in views and not key.action.startswith(("app.", "back", "help"))]
-    ends = [key for key in keys if key not in views and key not in own]
+    ends = [key for key in keys if key.key == "escape" or key.action.startswith(("app.", "back", "help"))]
+    own = [key for key in keys if key not in views and key not in ends]
     if views and _wide([*views, *own[:4], *ends]) > width:
         views = [*(replace(key, says="") for key in views), NAME]
     room = width - _wide([*views, *ends])

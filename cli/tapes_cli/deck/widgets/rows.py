@@ -59,8 +59,8 @@ class Rows(ScrollView, can_focus=True):
 
     cursor: reactive[int] = reactive(0)
 
-    class Moved(Message):
-        """The cursor is on another row, or the row that it is on has become another one."""
+    class Said(Message):
+        """About a row."""
 
         def __init__(self, rows: Rows, index: int) -> None:
             self.rows, self.index = rows, index
@@ -69,20 +69,15 @@ class Rows(ScrollView, can_focus=True):
         @property
         def control(self) -> Rows:
             return self.rows
+
+    class Moved(Said):
+        """The cursor is on another row, or the row that it is on has become another one."""
 
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, Rows.Moved) and message.rows is self.rows
 
-    class Chosen(Message):
+    class Chosen(Said):
         """Enter, or a click on the row of the cursor."""
-
-        def __init__(self, rows: Rows, index: int) -> None:
-            self.rows, self.index = rows, index
-            super().__init__()
-
-        @property
-        def control(self) -> Rows:
-            return self.rows
 
     def __init__(self, source: Source | None = None, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

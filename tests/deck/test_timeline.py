@@ -224,3 +224,14 @@ async def test_while_a_session_is_read_on_nothing_is_said_of_what_comes_later(
             going_on.set()
             await idle(pilot)
             assert "reading on" not in screen(pilot)[0] and "failures 0 before, 7 after" in screen(pilot)[-2]
+
+
+async def test_where_nothing_is_found_enter_says_so_beside_what_was_typed(home: Path) -> None:
+    async with deck(home, FIX) as pilot:
+        await press(pilot, "slash", *"nowhere", "enter")
+        assert "no hits" in screen(pilot)[0] and screen(pilot)[-2].endswith("no hits in this session")
+
+
+async def test_a_very_small_screen_has_one_lane_of_time_and_the_rest_for_the_steps(home: Path) -> None:
+    async with deck(home, FIX, size=(60, 15)) as pilot:
+        assert timeline(pilot).time.size.height == 2 and timeline(pilot).rows.size.height >= 3

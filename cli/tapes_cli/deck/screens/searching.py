@@ -88,6 +88,8 @@ class Searching(Playing):
             here = told.rank.get(self.tape.number, 0)
             self.rows.focus()
             self.go_to(next((number for number in hits if told.rank[number] >= here), hits[0]))
+        elif self.tape.seeking.text:
+            self.ask.say("no hits in this session", "warn")
 
     @on(Ask.Moved)
     def _pointed(self, message: Ask.Moved) -> None:

@@ -23,7 +23,7 @@ from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.rows import Rows
 from tapes_cli.deck.widgets.step_pane import StepPane
 
-LANES = ((30, 3), (45, 5))
+LANES = ((16, 1), (30, 3), (45, 5))
 """Up to which height of the screen there are how many lanes at most; else MOST_LANES."""
 MOST_LANES = 8
 

@@ -12,3 +12,8 @@ async def test_a_small_screen_says_when_to_the_minute_and_how_it_ended_in_full(h
     async with deck(home, size=SMALL) as pilot:
         row = next(line for line in screen(pilot) if line.startswith(f"{FIX} "))
         assert "2026-03-14 10:26 " in row and row.endswith("exit 0, 1 gap")
+
+
+async def test_exchanges_are_not_called_calls_of_a_model(home: Path) -> None:
+    async with deck(home) as pilot:
+        assert " exchanges " in screen(pilot)[1] and "calls" not in screen(pilot)[1]

@@ -235,3 +235,11 @@ async def test_where_nothing_is_found_enter_says_so_beside_what_was_typed(home: 
 async def test_a_very_small_screen_has_one_lane_of_time_and_the_rest_for_the_steps(home: Path) -> None:
     async with deck(home, FIX, size=(60, 15)) as pilot:
         assert timeline(pilot).time.size.height == 2 and timeline(pilot).rows.size.height >= 3
+
+
+async def test_where_there_is_no_thread_to_go_in_or_out_of_it_is_said(home: Path) -> None:
+    async with deck(home, f"{FIX}:2") as pilot:
+        await press(pilot, "h")
+        assert "this is in no other thread" in shown(pilot)
+        await press(pilot, "l")
+        assert "no thread begins here" in shown(pilot)

@@ -22,22 +22,22 @@ from tapes_cli import output
 from tapes_cli.commands.log import cells, main_model
 from tapes_cli.deck.model.styled import Line, columns, styled
 
-HEAD = ("hash", "name", "agent", "model", "started", "length", "calls", "tools", "ran", "outcome")
+HEAD = ("hash", "name", "agent", "model", "started", "length", "exchanges", "tools", "ran", "outcome")
 ORDERS: dict[str, Callable[[Row], typing.Any]] = {
     "started": lambda row: row.summary.started_ns,
     "name": lambda row: (row.summary.name or row.summary.label).casefold(),
     "agent": lambda row: (row.summary.agent, row.summary.agent_version),
     "model": lambda row: main_model(row.summary),
     "length": lambda row: row.summary.ended_ns - row.summary.started_ns,
-    "calls": lambda row: row.summary.exchanges,
+    "exchanges": lambda row: row.summary.exchanges,
     "tools": lambda row: row.summary.tool_uses,
     "ran": lambda row: row.summary.commands,
     "outcome": lambda row: (not row.error, row.summary.outcome),
 }
 """By the column that is sorted by."""
-LEAST = {"hash": 96, "agent": 60, "model": 130, "length": 84, "calls": 70, "tools": 160, "ran": 140}
+LEAST = {"hash": 96, "agent": 60, "model": 130, "length": 84, "exchanges": 70, "tools": 160, "ran": 140}
 """Columns of the screen from which on one of the table is shown; the others always are."""
-RIGHT = frozenset({"length", "calls", "tools", "ran"})
+RIGHT = frozenset({"length", "exchanges", "tools", "ran"})
 CHUNK = 200
 STARTED, SECONDS, TO_THE_MINUTE = HEAD.index("started"), len("2026-03-14 12:26:53"), len("2026-03-14 12:26")
 
@@ -165,7 +165,7 @@ class Listing:
                 "model": 20 if width < 160 else 26,
                 "started": 19 if width >= 90 else 16,
                 "length": 7,
-                "calls": 6,
+                "exchanges": 10,
                 "tools": 6,
                 "ran": 14,
                 "outcome": 14 if width < 110 else 16,

@@ -128,6 +128,8 @@ class Timeline(Searching):
             self._fold(node, False)
         elif node is not None and (node.key or (below is not None and below.key)):
             self.rows.cursor = row + 1
+        else:
+            self.notify("no thread begins here")
 
     def action_out(self) -> None:
         """To the heading of the thread; on the heading, fold it; where it is folded, out to what it hangs below."""
@@ -141,6 +143,8 @@ class Timeline(Searching):
         parent = self.outline.parent(row)
         if parent is not None:
             self.rows.cursor = parent
+        else:
+            self.notify("this is in no other thread")
 
     def _fold(self, node: Node, folded: bool) -> None:
         assert self.outline is not None

@@ -10,7 +10,8 @@ import pytest
 import tapes_cli.deck
 from deck.shelf import FIX
 from deck.support import deck, idle, press
-from tapes_cli.deck.app import VIEWS
+from tapes_cli.commands.deck import command
+from tapes_cli.deck.app import VIEWS, Deck
 from tapes_cli.deck.model.tape import Tape
 from tapes_cli.deck.screens.base import TapeScreen
 from tapes_cli.deck.screens.sessions import Sessions
@@ -41,6 +42,14 @@ def test_no_worker_is_described_by_its_arguments() -> None:
     works = re.compile(r"@work\(([^\n]*)\)\n    (?:async )?def (\w+)\(self, ")
     found = {name: how for path in DECK.rglob("*.py") for how, name in works.findall(path.read_text())}
     assert found and all("description=" in how for how in found.values()), found
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_fault_that_ends_it_is_its_exit_status(home: Path, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(Deck, "run", lambda self: setattr(self, "_return_code", status))
+    assert command.main([], standalone_mode=False) == status
 
 
 async def test_it_opens_at_a_step(home: Path) -> None:

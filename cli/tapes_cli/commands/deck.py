@@ -13,7 +13,7 @@ from tapes_cli.home import open_archive
 
 @click.command("deck")
 @click.argument("refs", nargs=-1, metavar="[REF [REF]]")
-def command(refs: tuple[str, ...]) -> None:
+def command(refs: tuple[str, ...]) -> int:
     """Look at recorded sessions on a screen of its own: find one, walk it step by step, replay it, compare two.
 
     \b
@@ -35,4 +35,6 @@ def command(refs: tuple[str, ...]) -> None:
         for text in refs:
             found = resolve(archive, text)
             targets.append(Target(found.session, found.step))
-        Deck(archive, targets).run()
+        deck = Deck(archive, targets)
+        deck.run()
+    return deck.return_code or 0  # another one where it ended by a fault of ours

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from deck.filming import Clock, Scene, text
+from deck.shelf import archive_of
 from deck.tmux import PROMPT, Terminal, needs_tmux, terminal
 
 pytestmark = needs_tmux
@@ -58,3 +60,23 @@ def test_on_an_empty_archive_it_says_what_to_type(tmp_path: Path) -> None:
     with terminal(tmp_path / "new") as shell:
         begin(shell)
         shell.wait("tapes demo", "tapes run")
+
+
+def test_what_another_process_records_appears_and_grows(home: Path) -> None:
+    with terminal(home) as shell:
+        begin(shell)
+        shell.wait("8 sessions")
+        clock = Clock()
+        with archive_of(home, clock=clock) as archive:
+            scene = Scene(archive, clock, "brand-new", at=5 * 3600)
+            shell.wait("9 sessions", "brand-new")
+            shell.keys("0", "Enter")
+            shell.wait("brand-new ·", "timeline")
+            scene.turn(text("Here I am."), said=("Say something new.",))
+            shell.wait("Say something new.", "Here I am.")
+            shell.keys("f")
+            scene.turn(text("And again."), said=("Once more.",))
+            shell.wait("And again.", "following")
+            scene.close()
+        shell.wait("exit 0")
+        leave(shell)

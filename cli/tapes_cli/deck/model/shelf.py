@@ -20,7 +20,7 @@ from tapes.search.query import All, Any, Field, Node, Not, Words, parse
 from tapes.session.rows import Row, rows, summary_of
 from tapes_cli import output
 from tapes_cli.commands.log import cells, main_model
-from tapes_cli.deck.model.styled import Line, columns, styled
+from tapes_cli.deck.model.styled import Line, columns, fitted, styled, words
 
 HEAD = ("hash", "name", "agent", "model", "started", "length", "exchanges", "tools", "ran", "outcome")
 ORDERS: dict[str, Callable[[Row], typing.Any]] = {
@@ -35,10 +35,11 @@ ORDERS: dict[str, Callable[[Row], typing.Any]] = {
     "outcome": lambda row: (not row.error, row.summary.outcome),
 }
 """By the column that is sorted by."""
-LEAST = {"hash": 96, "agent": 60, "model": 130, "length": 84, "exchanges": 70, "tools": 160, "ran": 140}
+LEAST = {"hash": 110, "agent": 60, "model": 130, "length": 70, "exchanges": 96, "tools": 160, "ran": 140}
 """Columns of the screen from which on one of the table is shown; the others always are."""
 RIGHT = frozenset({"length", "exchanges", "tools", "ran"})
 CHUNK = 200
+NAME, SAYS_HITS = HEAD.index("name"), 28
 STARTED, SECONDS, TO_THE_MINUTE = HEAD.index("started"), len("2026-03-14 12:26:53"), len("2026-03-14 12:26")
 
 
@@ -132,7 +133,7 @@ class Listing:
         row = self.rows[index]
         style = "error" if row.error else "accent" if row.session == self.chosen else ""
         wide = self._widths(width)
-        told = self._cells(row)
+        told = self._cells(row, wide[NAME])
         if wide[STARTED] < SECONDS:
             told = (*told[:STARTED], told[STARTED][:TO_THE_MINUTE], *told[STARTED + 1 :])
         styles = {"name": style or "bold", "outcome": style or _outcome_style(row.summary), "hash": style or "dim"}
@@ -148,13 +149,21 @@ class Listing:
             for name, wide in zip(HEAD, self._widths(width), strict=True)
         )
 
-    def _cells(self, row: Row) -> tuple[str, ...]:
+    def _cells(self, row: Row, room: int) -> tuple[str, ...]:
+        """`room`: for the name, which is cut before the number of hits is."""
         told = cells(row)
         if row.error:
             return (told[0], row.error, *told[2:])
         hit = self.hits.get(row.session)
-        name = f"{told[1]} ({output.plural(hit.of_session, 'hit')})" if hit else told[1]
+        name = told[1]
+        if hit:
+            found = f" ({output.plural(hit.of_session, 'hit')})" if room >= SAYS_HITS else f" ({hit.of_session})"
+            name = words(fitted(styled(name), room - len(found))) + found
         return (told[0], name, *told[2:6], str(row.summary.exchanges), *told[7:])
+
+    def orders(self, width: int) -> list[str]:
+        """What can be seen to be sorted by."""
+        return [name for name, wide in zip(HEAD, self._widths(width), strict=True) if wide and name in ORDERS]
 
     def _widths(self, width: int) -> tuple[int, ...]:
         """The name takes what the others leave."""

@@ -17,7 +17,7 @@ from tapes_cli import output
 from tapes_cli.deck.actions import bindings
 from tapes_cli.deck.messages import ShelfRead
 from tapes_cli.deck.model.results import Answer, Seeker, called, snippet
-from tapes_cli.deck.model.shelf import ORDERS, Listing, Shelf
+from tapes_cli.deck.model.shelf import Listing, Shelf
 from tapes_cli.deck.model.styled import dotted, joined, styled, width
 from tapes_cli.deck.widgets.bar import Bar
 from tapes_cli.deck.widgets.box import Ask
@@ -214,8 +214,8 @@ class Sessions(Screen[None]):
         return action != "unfilter" or self.ask.display
 
     def action_sort(self, by: int) -> None:
-        names = list(ORDERS)
-        self.order = names[(names.index(self.order) + by) % len(names)]
+        names = self.listing.orders(self.rows.columns)
+        self.order = names[(names.index(self.order) + by) % len(names)] if self.order in names else names[0]
         self._list()
 
     def action_reverse(self) -> None:

@@ -33,7 +33,7 @@ def state(shell: Terminal) -> str:
 
 
 def test_it_is_started_walked_filtered_and_left_without_a_trace(home: Path) -> None:
-    with terminal(home) as shell:
+    with terminal(home, COLUMNS="120", LINES="40") as shell:  # exported by whoever: the window's size rules
         before = state(shell)
         begin(shell)
         shell.wait("8 sessions", "going-on", "damaged")

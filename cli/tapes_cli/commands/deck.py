@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
-from tapes.archive.refs import resolve
+from tapes.archive.base import Archive
+from tapes.archive.refs import Ref, resolve
 from tapes.errors import UsageError
 from tapes_cli.home import open_archive
 
@@ -20,6 +22,7 @@ def command(refs: tuple[str, ...]) -> int:
     tapes deck               all sessions
     tapes deck @             the last one
     tapes deck fix-a:12      a session, at a step
+    tapes deck 2a815b166a7d  a record, at its step
     tapes deck fix-a fix-b   two of them, side by side
 
     Keys: ? on every screen, or docs/deck.md. Nothing is executed again.
@@ -31,10 +34,18 @@ def command(refs: tuple[str, ...]) -> int:
     with open_archive() as archive:
         from tapes_cli.deck.app import Deck, Target
 
-        targets = []
-        for text in refs:
-            found = resolve(archive, text)
-            targets.append(Target(found.session, found.step))
+        found = [resolve(archive, text) for text in refs]
+        targets = [Target(one.session, one.step if one.record is None else step_of(archive, one)) for one in found]
+        # Where they were exported they would rule, and the screen would never follow its window.
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)
         deck = Deck(archive, targets)
         deck.run()
     return deck.return_code or 0  # another one where it ended by a fault of ours
+
+
+def step_of(archive: Archive, ref: Ref) -> int | None:
+    """The first step that a record, or the exchange that it begins, is told by; None where none is."""
+    from tapes.session.view import steps
+
+    return next((step.number for step in steps(archive, ref.session) if ref.record in (step.hash, step.exchange)), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -243,3 +244,27 @@ async def test_where_there_is_no_thread_to_go_in_or_out_of_it_is_said(home: Path
         assert "this is in no other thread" in shown(pilot)
         await press(pilot, "l")
         assert "no thread begins here" in shown(pilot)
+
+
+async def test_the_end_is_gone_to_though_only_the_beginning_is_read(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = threading.Event()
+    read = Tape.read
+
+    def in_two(tape: Tape, most: int | None = None) -> Told:
+        if most is None:
+            rest.wait(20)
+        return read(tape, None if most is None else 40)
+
+    monkeypatch.setattr(Tape, "read", in_two)
+    async with deck(home) as pilot:
+        pilot.app.open_tape(pilot.app.screen.listing.rows[2].session)  # type: ignore[attr-defined]
+        while "reading on" not in shown(pilot):
+            await pilot.pause(0.02)
+        await pilot.press("G")
+        await pilot.pause()
+        assert 1 < at(pilot) < 46
+        rest.set()
+        await idle(pilot)
+        assert at(pilot) == 46

@@ -148,12 +148,15 @@ class TapeScreen(Doing):
             self.bar.say(f"a fault of tapes while reading: {type(error).__name__}: {error}", "error")
 
     def _shown(self) -> None:
-        told = self._told_shown = self.tape.told
-        self._priced_shown = self.tape.priced
+        before, told = self._told_shown, self.tape.told
+        self._told_shown, self._priced_shown = told, self.tape.priced
         if told is None:
             return
-        if self.tape.following and not self.tape.playing and told.steps:
-            self.tape.number = len(told.steps)
+        # Who has gone to the end of a session of which only the beginning was there means its end.
+        begun = before if before is not None and before.steps and not before.whole else None
+        awaits_end = begun is not None and 1 < self.tape.number == begun.order[-1]
+        if (awaits_end or self.tape.following) and not self.tape.playing and told.steps:
+            self.tape.number = told.order[-1]
         self.tape.number = max(1, min(self.tape.number, len(told.steps))) if told.whole else self.tape.number
         self.titled()
         self.on_grown()

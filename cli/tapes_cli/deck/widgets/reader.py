@@ -411,7 +411,8 @@ class Reader(ScrollView, can_focus=True):
         kept = text[:MOST_COPIED]
         self.app.copy_to_clipboard(kept.encode("utf-8", "replace").decode())
         cut = f", the first {output.count(len(kept))} of" if len(kept) < len(text) else ""
-        says = f"copied{cut} {output.count(len(text))} characters" + (f" of: {shown(title)}" if title else "")
+        said = f"sent to the terminal's clipboard{cut}: {output.count(len(text))} characters"
+        says = said + (f" of: {shown(title)}" if title else "")
         self.app.notify(says, markup=False)
 
     # -- drawing

@@ -255,8 +255,9 @@ async def test_the_end_is_gone_to_though_only_the_beginning_is_read(
     def in_two(tape: Tape, most: int | None = None) -> Told:
         if most is None:
             rest.wait(20)
-        return read(tape, None if most is None else 40)
+        return read(tape, most)
 
+    monkeypatch.setattr(base, "FIRST", 40)
     monkeypatch.setattr(Tape, "read", in_two)
     async with deck(home) as pilot:
         pilot.app.open_tape(pilot.app.screen.listing.rows[2].session)  # type: ignore[attr-defined]

@@ -153,8 +153,8 @@ class TapeScreen(Doing):
         if told is None:
             return
         # Who has gone to the end of a session of which only the beginning was there means its end.
-        begun = before if before is not None and before.steps and not before.whole else None
-        awaits_end = begun is not None and 1 < self.tape.number == begun.order[-1]
+        begun = before if before is not None and before.steps and len(before.view.records) == FIRST else None
+        awaits_end = begun is not None and not begun.whole and 1 < self.tape.number == begun.order[-1]
         if (awaits_end or self.tape.following) and not self.tape.playing and told.steps:
             self.tape.number = told.order[-1]
         self.tape.number = max(1, min(self.tape.number, len(told.steps))) if told.whole else self.tape.number

@@ -16,6 +16,7 @@ from contract.archive_suite import an_exchange, open_session
 from strategies import note
 from tapes.archive.base import Batch
 from tapes.archive.lmdb_archive import LmdbArchive
+from tapes.archive.lmdb_file.accounts import Overtaken, check_pages
 from tapes.archive.verify import verify, verify_structure
 
 COMMIT = 16 + 128
@@ -64,6 +65,19 @@ def test_a_root_that_leads_to_an_older_state_is_found(tmp_path: Path) -> None:
         for n, meta in enumerate(metas):
             os.pwrite(file.fileno(), meta, n * PAGE)
     assert not look_apart(tmp_path / "a").startswith("sound")
+
+
+def test_a_commit_that_others_have_overtaken_twice_is_not_called_damaged(home: Path) -> None:
+    with LmdbArchive.open(home) as archive, open(home / "data.mdb", "rb") as file:
+        session = archive.sessions()[0]
+        commit = archive._run(lambda txn, _: txn.id())
+        assert not any(check_pages(file.fileno(), PAGE, commit))
+        archive.commit(Batch([note(session)]))
+        assert not any(check_pages(file.fileno(), PAGE, commit))
+        archive.commit(Batch([note(session)]))
+        with pytest.raises(Overtaken):
+            list(check_pages(file.fileno(), PAGE, commit))
+        assert archive.page_faults() == []
 
 
 def test_pages_are_checked_while_others_write_and_nothing_is_made_up(home: Path) -> None:

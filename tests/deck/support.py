@@ -24,7 +24,7 @@ from tapes_cli.deck.keyboard import Typed
 from tapes_cli.deck.widgets.box import Ask
 
 SMALL, USUAL, LARGE = (80, 24), (120, 40), (240, 70)
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """Until a test gives up on a worker; none takes nearly so long."""
 
 

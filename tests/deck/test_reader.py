@@ -43,7 +43,7 @@ def top(reader: Reader) -> str:
 
 
 async def until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end, f"never came: {seen(pilot.app.query_one(Reader))}"
         await pilot.pause(0.01)

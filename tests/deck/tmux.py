@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 LOOK_EVERY_S = 0.02
 PROMPT = "ready>"
 needs_tmux = pytest.mark.skipif(

@@ -31,9 +31,14 @@ from tapes.archive.lmdb_file.pages import (
 )
 
 
+class Overtaken(Exception):
+    """Others have committed twice since, and the meta page of this commit is that of a later one: nothing can be said
+    of it. A new transaction can be looked at."""
+
+
 def check_pages(handle: int, page_size: int, commit: int) -> Iterator[Fault | None]:
     """Faults in the state of this commit, and None now and then. `handle` is the data file; the caller MUST hold a
-    reading transaction of that commit, so that nobody uses its pages again."""
+    reading transaction of that commit, so that nobody uses its pages again. Overtaken, before the first is given."""
     try:
         meta = _meta(handle, page_size, commit)
         walk = _Walk(PageFile(handle, page_size), meta.last)
@@ -57,6 +62,8 @@ def _meta(handle: int, page_size: int, commit: int) -> Meta:
         if mine and other and mine.commit == commit and abs(other.commit - commit) == 1:  # noqa: SIM102
             if (mine.page, other.page) == places:
                 return mine
+    if mine and mine.commit > commit and mine.commit % 2 == commit % 2:
+        raise Overtaken
     raise BadPage(places[0], "and the other meta page do not follow one another: the last commit may be out of sight")
 
 

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tapes.archive.base import FIND_LIMIT, Archive
-from tapes.errors import Ambiguous, NotFound, UsageError
+from tapes.errors import Ambiguous, Damaged, NotFound, UsageError
 from tapes.pattern import pattern
 from tapes.record.digest import Digest
 from tapes.values import dataclass
@@ -51,6 +51,15 @@ def check_name(text: str) -> str:
             hint="a name is 1 to 64 letters, digits, '.', '_' or '-', and does not begin with '-'",
         )
     return text
+
+
+def name_of(archive: Archive, session: Digest) -> str:
+    """The name by which a session is found; empty where it has none, or where another one has taken it."""
+    try:
+        name = str(archive.record(session).body.get("name", ""))
+    except (Damaged, NotFound):
+        return ""
+    return name if name and archive.named(name) == session else ""
 
 
 def resolve(archive: Archive, text: str) -> Ref:

@@ -7,7 +7,7 @@ import os
 import click
 
 from tapes.archive.base import Archive
-from tapes.archive.refs import resolve
+from tapes.archive.refs import name_of, resolve
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes.session.breaks import Break
@@ -148,15 +148,11 @@ def _whole(archive: Archive, ref: str) -> Digest:
     return found.session
 
 
-def _name(archive: Archive, session: Digest) -> str:
-    return next((name for name, digest in archive.names().items() if digest == session), "")
-
-
 def _line(archive: Archive, one: Break) -> str:
     where = "every session"
     if one.session is not None:
         gone = " (gone)" if is_gone(archive, one.session) else ""
-        where = f"{one.session.short()} {_name(archive, one.session)}".rstrip() + gone
+        where = f"{one.session.short()} {name_of(archive, one.session)}".rstrip() + gone
     return output.harmless(f"{one.id:>4}  {where}  {one.what}")
 
 
@@ -164,7 +160,7 @@ def _object(archive: Archive, one: Break) -> dict[str, object]:
     return {
         "id": one.id,
         "session": one.session.hex() if one.session else None,
-        "name": (_name(archive, one.session) or None) if one.session else None,
+        "name": (name_of(archive, one.session) or None) if one.session else None,
         "gone": one.session is not None and is_gone(archive, one.session),
         "kind": one.kind,
         "step": one.step or None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tapes.archive.refs import resolve
+from tapes.archive.refs import name_of, resolve
 from tapes.errors import UsageError
 from tapes_cli import checkouts, output
 from tapes_cli.exit_codes import Exit
@@ -66,7 +66,7 @@ def command(
         at = moment(found, steps, step_of(found_ref, found, steps), thread)
         short = found_ref.session.short()
         target = path or Path(f"tapes-{short}-{at.number}")
-        named = next((name for name, digest in archive.names().items() if digest == found_ref.session), "")
+        named = name_of(archive, found_ref.session)
         with Folder(target, force=force) as folder:
             for name in folder.left_over:
                 click.echo(f"Removed {output.harmless(name)}: an earlier checkout had been killed in it", err=True)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from tapes.archive.base import Archive
-from tapes.archive.refs import Ref, resolve
+from tapes.archive.refs import resolve
 from tapes.errors import UsageError
+from tapes.session.view import view
 from tapes_cli.home import open_archive
+from tapes_cli.pointing import step_of
+
+if TYPE_CHECKING:
+    from tapes_cli.deck.app import Target
 
 
 @click.command("deck")
@@ -32,10 +38,9 @@ def command(refs: tuple[str, ...]) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the deck needs a terminal", hint="for programs: tapes show --json, tapes commands --json")
     with open_archive() as archive:
-        from tapes_cli.deck.app import Deck, Target
+        from tapes_cli.deck.app import Deck
 
-        found = [resolve(archive, text) for text in refs]
-        targets = [Target(one.session, one.step if one.record is None else step_of(archive, one)) for one in found]
+        targets = [target(archive, text) for text in refs]
         # Where they were exported they would rule, and the screen would never follow its window.
         for name in ("COLUMNS", "LINES"):
             os.environ.pop(name, None)
@@ -44,8 +49,12 @@ def command(refs: tuple[str, ...]) -> int:
     return deck.return_code or 0  # another one where it ended by a fault of ours
 
 
-def step_of(archive: Archive, ref: Ref) -> int | None:
-    """The first step that a record, or the exchange that it begins, is told by; None where none is."""
-    from tapes.session.view import steps
+def target(archive: Archive, text: str) -> Target:
+    """What a REF means here: a session, one of its steps, the step of a record."""
+    from tapes_cli.deck.app import Target
 
-    return next((step.number for step in steps(archive, ref.session) if ref.record in (step.hash, step.exchange)), None)
+    meant = resolve(archive, text)
+    if meant.record is None:
+        return Target(meant.session, meant.step)
+    found = view(archive, meant.session)
+    return Target(meant.session, step_of(meant, found, list(found.steps)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tapes.archive.base import Archive
-from tapes.archive.refs import Ref, resolve
+from tapes.archive.refs import Ref, name_of, resolve
 from tapes.errors import NotFound, UsageError
 from tapes.record.digest import Digest
 from tapes_cli import output
@@ -103,7 +103,7 @@ def document(archive: Archive, ref: Ref, form: str, trouble: list[str]) -> Itera
         yield from har(archive, found, trouble)
         return
     at = moment(found, steps, ref.step)
-    name = next((name for name, digest in archive.names().items() if digest == ref.session), "")
+    name = name_of(archive, ref.session)
     trouble += [f"step {step.number}: {step.text}" for step in at.steps if step.type == "withheld"]
     match form:
         case "md":
@@ -134,7 +134,7 @@ def no_recording(session: Digest) -> NotFound:
 
 
 def title(archive: Archive, session: Digest) -> str:
-    named = next((name for name, digest in archive.names().items() if digest == session), "")
+    named = name_of(archive, session)
     return named or f"{archive.record(session).body.get('agent', '')} {session.short()}".strip()
 
 

@@ -13,7 +13,7 @@ from textual.filter import Monochrome, NoColor
 from textual.notifications import SeverityLevel
 
 from tapes.archive.base import Archive
-from tapes.errors import Damaged, NotFound
+from tapes.archive.refs import name_of
 from tapes.record.digest import Digest
 from tapes.values import dataclass
 from tapes_cli.deck.actions import bindings
@@ -125,11 +125,7 @@ class Deck(Typed):
 
     def ref_of(self, session: Digest) -> str:
         """What a person would type for a session: its name, else the beginning of its hash."""
-        try:
-            name = str(self.archive.record(session).body.get("name", ""))
-        except (Damaged, NotFound):
-            name = ""
-        return name if name and self.archive.named(name) == session else session.short()
+        return name_of(self.archive, session) or session.short()
 
     def do(self, *words: str, then: Then | None = None) -> None:
         """Run another verb, and say what came of it."""

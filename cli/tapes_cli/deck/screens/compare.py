@@ -37,7 +37,6 @@ from tapes_cli.home import cache_folder
 class Kept:
     """What the screen is opened with again."""
 
-    other: Digest
     comparing: Comparing | None = None
     of: View | None = None
     """The reading of the tape that it was made of."""
@@ -55,12 +54,10 @@ class CompareScreen(TapeScreen):
     def __init__(self, tape: Tape, other: Digest | None = None) -> None:
         """`other` None: the one that the tape was last compared with, of which there MUST be one."""
         super().__init__(tape)
-        other = other or tape.beside
-        assert other is not None
-        tape.beside = other
-        kept: Kept | None = tape.kept.get("compare")
-        self.kept = kept if kept is not None and kept.other == other else Kept(other)
-        tape.kept["compare"] = self.kept
+        if other is not None and other != tape.beside:
+            tape.beside = other
+            tape.kept.pop("compare", None)
+        self.kept: Kept = tape.kept.setdefault("compare", Kept())
         self.heads = Said(id="compare-heads", classes="heads")
         self.faces = TabLine(FACES, id="compare-faces")
         self.rows = Rows(id="compare-rows")
@@ -83,15 +80,16 @@ class CompareScreen(TapeScreen):
         if kept.comparing is not None:
             self._show()
         elif told is not None and told.whole and not self._is_reading():
-            self._compare(told, kept.other)
+            self._compare(told)
 
     def _is_reading(self) -> bool:
         own = (worker for worker in self.workers if worker.node is self and worker.group == "compare")
         return any(not worker.is_finished for worker in own)
 
     @work(thread=True, exclusive=True, group="compare", exit_on_error=False, description="two sessions compared")
-    def _compare(self, told: Told, other: Digest) -> None:
-        worker = get_current_worker()
+    def _compare(self, told: Told) -> None:
+        worker, other = get_current_worker(), self.tape.beside
+        assert other is not None
         sessions = (self.tape.session, other)
         names = (self.deck.ref_of(sessions[0]), self.deck.ref_of(sessions[1]))
         try:

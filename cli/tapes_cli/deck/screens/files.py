@@ -112,12 +112,14 @@ class FilesScreen(TapeScreen):
             listed = FileList(listing, look, self.kept.opened)
         except TapesError as error:
             self.post_message(FilesListed(told, number, look, files, None, trouble(error)))
+        except BaseException:
+            self._busy = False  # a fault of ours, which the title tells: the next step is tried all the same
+            raise
         else:
             self.post_message(FilesListed(told, number, look, files, listed))
-        finally:
-            self._busy = False
 
     def on_files_listed(self, message: FilesListed) -> None:
+        self._busy = False  # here, not by the worker: what was wished for meanwhile is looked for below
         self._listed_of = (message.told.view, message.number, message.look)
         if message.files is not None:
             self.kept.files, self.kept.of = message.files, message.told.view

@@ -19,7 +19,7 @@ from tapes_cli.deck.model.pacing import faster, slower
 from tapes_cli.deck.model.screening import Seen
 from tapes_cli.deck.model.signs import signs
 from tapes_cli.deck.model.spots import Spot
-from tapes_cli.deck.model.styled import BLANK, Line, joined, styled
+from tapes_cli.deck.model.styled import BLANK, Line, dotted, joined, styled
 from tapes_cli.deck.model.tape import IDLE_CAPS, Tape
 from tapes_cli.deck.screens.base import TapeScreen
 from tapes_cli.deck.screens.projector import END_NS, Projector
@@ -235,8 +235,7 @@ class Terminal(TapeScreen):
         elif told is not None and step is not None:
             brief = styled(told.story.brief(step), "error" if step.failed else "")
             parts.append(joined(styled(f"step {step.number} of {len(told.steps)} ", "dim"), brief))
-        dot = styled(" · ", "dim")
-        return joined(*(joined(dot, part) if n else part for n, part in enumerate(p for p in parts if p)))
+        return dotted(filter(None, parts))
 
     # -- what is done
 
